@@ -1,0 +1,56 @@
+# `make demo` and `make test` are all a newcomer needs; both set up first, and setting up twice costs nothing.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+# A tested set without CUDA: where pip is offered a CPU build of torch (PIP_FIND_LINKS, an index of your own) it takes it.
+LOCK := requirements.lock
+
+.PHONY: setup demo test slow check screenshots lock clean help
+
+help:
+	@echo "make demo   set up, then run sweeptui ppo --max-trials 10"
+	@echo "make test   set up, then run the tests"
+	@echo "make slow   the tests that need minutes"
+	@echo "make check  lint, format, types, floors"
+	@echo "make screenshots  the pictures in screenshots/, of a real sweep; needs minutes and rsvg-convert"
+	@echo "make lock   resolve requirements.lock again (needs uv)"
+
+setup: $(STAMP)
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "sweeptui needs Python 3.11 or newer; $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	@$(PYTHON) -c 'import os, sys; sys.exit("sweeptui runs on Linux and macOS; on Windows, run it inside WSL." if os.name == "nt" else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(STAMP)
+
+demo: setup
+	$(BIN)/sweeptui ppo --max-trials 10
+
+test: setup
+	$(BIN)/python -m pytest
+
+slow: setup
+	$(BIN)/python -m pytest -m slow
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+screenshots: setup
+	$(BIN)/python screenshots/take.py
+
+# torch's CUDA packages are left out on purpose: pip adds them where the build of torch it takes asks for them.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --extra ppo --extra web --group dev pyproject.toml \
+	  --no-annotate --no-header --custom-compile-command "make lock" -o $(LOCK).tmp
+	{ echo "# Exact versions of everything 'make setup' installs. Written by 'make lock'."; \
+	  grep -v -i -E '^(nvidia-|triton|cuda-|torch)' $(LOCK).tmp; echo "torch==2.13.0"; } > $(LOCK)
+	rm $(LOCK).tmp
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

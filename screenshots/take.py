@@ -1,0 +1,125 @@
+"""Takes the pictures in this folder: runs a short PPO sweep, stops the clock in its midst, and draws each screen.
+
+python screenshots/take.py                         runs the sweep in a temporary folder
+python screenshots/take.py --root ROOT SWEEP       takes one that is there
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from sweeptui.launch import DATABASE, existing_sweep, sweeps_dir
+from sweeptui.survey import open_sweep
+
+HERE = Path(__file__).parent
+SWEEP = "ppo-cartpole"
+TRIALS, DONE = 16, 10
+"""The pictures are taken when so many of so many trials are done."""
+OTHERS = {"quick-look": 8, "clip-range": 12}
+"""Short sweeps for the list: name and trials."""
+PICTURES = {
+    "main": ("80x24", "120x40", "200x60"),
+    "history": ("120x40",),
+    "cost": ("120x40",),
+    "parameters": ("120x40",),
+    "trial": ("120x40",),
+    "compare": ("120x40",),
+    "slots": ("120x40",),
+    "palette": ("120x40",),
+    "help": ("120x40",),
+    "sweeps": ("120x40",),
+    "new": ("120x40",),
+}
+TIMEOUT_S = 1800
+
+
+def sweeptui(*words: str, root: Path) -> list[str]:
+    return [sys.executable, "-m", "sweeptui", *words, "--root", str(root)]
+
+
+def run_until_midway(root: Path) -> subprocess.Popen[bytes]:
+    """Start the sweep and wait until it is in full swing."""
+    words = ("ppo", "--sweep-name", SWEEP, "--max-trials", str(TRIALS), "--max-parallel-jobs", "2", "--headless")
+    process = subprocess.Popen(sweeptui(*words, root=root), cwd=root, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(1)
+        folder = sweeps_dir(root) / SWEEP
+        if not (folder / DATABASE).exists():
+            continue
+        with open_sweep(folder) as store:
+            done = sum(trial.status.terminal for trial in store.state.trials.values())
+            shares = [(trial.step or 0) / (trial.total_steps or 1) for trial in store.state.active]
+            if done >= DONE and any(0.3 < share < 0.8 for share in shares):
+                return process
+    process.terminate()
+    sys.exit("the sweep did not come that far")
+
+
+def freeze(folder: Path, root: Path) -> float:
+    """Copy the sweep as it is at this moment, still being run, to another root; the moment."""
+    target = sweeps_dir(root) / folder.name
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns(f"{DATABASE}*"))
+    with closing(sqlite3.connect(folder / DATABASE)) as source, closing(sqlite3.connect(target / DATABASE)) as copy:
+        source.backup(copy)
+        # Where it was run is nobody's business; and a runner elsewhere is not found dead here.
+        copy.execute("UPDATE lease SET host = 'lab', boot = '', pid = 4127")
+        copy.commit()
+    return time.time()
+
+
+def take(root: Path, name: str, now: float, home: Path | None) -> None:
+    with open_sweep(existing_sweep(root, name)) as store:
+        active = store.state.active
+        shown = str(max(active, key=lambda trial: trial.step or 0).number if active else store.state.last_trial)
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    for screen, sizes in PICTURES.items():
+        for size in sizes:
+            files = [HERE / f"{screen}-{size}.{kind}" for kind in ("svg", "png")]
+            words = ["frame", "--screen", screen, "--size", size, "--svg", str(files[0]), "--png", str(files[1])]
+            words += [] if screen in ("sweeps", "new") else [name, "--at-trial", shown]
+            command = sweeptui(*words, "--now", str(now), root=root)
+            if home is not None:  # then paths begin with ~, whoever takes the pictures
+                command[0] = str(root / ".venv" / "bin" / "python")
+                environment["HOME"] = str(home)
+            subprocess.run(command, check=True, env=environment, cwd=root)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("sweep", nargs="?")
+    given = parser.parse_args()
+    if given.sweep:
+        take(given.root or Path.cwd(), given.sweep, time.time(), None)
+        return
+    with tempfile.TemporaryDirectory(prefix="sweeptui-") as folder:
+        home = Path(folder)
+        running, frozen = home / "running", home / "cartpole"
+        running.mkdir()
+        frozen.mkdir()
+        (frozen / ".venv").symlink_to(sys.prefix)
+        for name, trials in OTHERS.items():
+            words = ("quick_test", "--sweep-name", name, "--max-trials", str(trials), "--headless", "--quiet")
+            subprocess.run(sweeptui(*words, root=frozen), check=True, cwd=frozen, stdout=subprocess.DEVNULL)
+        process = run_until_midway(running)
+        try:
+            now = freeze(sweeps_dir(running) / SWEEP, frozen)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+        take(frozen, SWEEP, now, home)
+
+
+if __name__ == "__main__":
+    main()

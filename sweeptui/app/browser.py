@@ -1,0 +1,46 @@
+"""The cockpit in a browser's tab: drawn here, shown there, with `sweeptui.web` between the two."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.drivers.web_driver import WebDriver
+
+from sweeptui.app.cockpit import Cockpit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from textual.app import App
+
+READ_ONLY = "this page is read-only: `sweeptui serve --allow-actions` makes one that can act"
+
+
+class TabDriver(WebDriver):
+    """Textual's driver for browsers; theirs would live on when the server that reads it is gone."""
+
+    def __init__(self, app: App[Any], **how: Any) -> None:
+        super().__init__(app, **how)
+        self._loop = asyncio.get_running_loop()
+        self._write = partial(self._send)
+
+    def _send(self, data: bytes) -> int:
+        try:
+            return os.write(self.fileno, data)
+        except BrokenPipeError:  # nobody reads any more: the cockpit ends in order, not in the middle of a paint
+            return len(data)
+
+    def run_input_thread(self) -> None:
+        super().run_input_thread()  # returns when the server closes its end, or the app has ended
+        if not self.exit_event.is_set():
+            self._loop.call_soon_threadsafe(self._app.exit)
+
+
+def show_in_tab(path: Path, *, read_only: bool) -> int:
+    """Show the sweep in the folder `path` to whoever reads this process's output, until the tab is closed."""
+    app = Cockpit(path, utf8=True, read_only=READ_ONLY if read_only else "", driver_class=TabDriver)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,388 @@
+"""The cockpit: one screen on one sweep.
+
+Threads post messages; only the handlers here change what is shown. No key and no paint waits for the disk, the
+optimizer or another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import locale
+import signal
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.reactive import reactive
+
+from sweeptui.app import wording
+from sweeptui.app.actions import ACTIONS, Action
+from sweeptui.app.best import BestPanel
+from sweeptui.app.choosing import Choosing
+from sweeptui.app.dialogs import QUIT_CHOICES, Ask
+from sweeptui.app.engine import Engine
+from sweeptui.app.keymap import Keymap
+from sweeptui.app.log import LogView
+from sweeptui.app.messages import EngineEnded, PageRead, SnapshotTaken, Told, WatchFailed
+from sweeptui.app.pages import Pages
+from sweeptui.app.panels import Header, KeyBar, TrialLine
+from sweeptui.app.plot.pane import PlotPane
+from sweeptui.app.plot.place import Plotting
+from sweeptui.app.snapshot import Snapshot
+from sweeptui.app.steering import Steering
+from sweeptui.app.table import Follow, TrialTable
+from sweeptui.app.theme import THEME, AsciiOnly
+from sweeptui.app.watcher import Watcher
+from sweeptui.core.errors import UserError
+from sweeptui.core.ingest import Files
+from sweeptui.core.stores.base import LeaseHeldError
+from sweeptui.core.trial import Job, Stage, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from textual.app import ComposeResult
+    from textual.driver import Driver
+    from textual.filter import LineFilter
+
+    from sweeptui.app.moves import Move
+    from sweeptui.launch import Session
+
+
+class Leaving(StrEnum):
+    """How the user left a sweep that this process was running."""
+
+    DETACH = "detach"
+    STOP = "stop"
+
+
+def speaks_utf8() -> bool:
+    return locale.getpreferredencoding(False).lower().replace("-", "") == "utf8"
+
+
+class Cockpit(App[None], inherit_bindings=False):
+    """Watches the sweep in `folder`; with a session it also runs it."""
+
+    CSS_PATH = "cockpit.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - as App declares it
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), f"act('{action.id}')", action.help, id=action.id, show=False)
+        for action in ACTIONS
+        if not action.pane
+    ]
+
+    snapshot: reactive[Snapshot | None] = reactive(None)
+
+    def __init__(
+        self,
+        folder: Path,
+        session: Session | None = None,
+        *,
+        utf8: bool | None = None,
+        clock: Callable[[], float] = time.time,
+        on_hang_up: Callable[[], None] = lambda: None,
+        read_only: str = "",
+        driver_class: type[Driver] | None = None,
+        keymap: Keymap | None = None,
+    ) -> None:
+        """`on_hang_up` is called when the terminal has gone away, before anything else is written to it.
+
+        `read_only` says why this window may change nothing; empty where it may.
+        """
+        super().__init__(driver_class)
+        self.read_only = read_only
+        self.clock = clock
+        self._on_hang_up = on_hang_up
+        self.folder = folder
+        self.engine = None if session is None else Engine(session, self.post_message)
+        self.leaving: Leaving | None = None
+        self.signalled: int | None = None
+        self._utf8 = speaks_utf8() if utf8 is None else utf8
+        self._ascii = AsciiOnly()
+        self._files = Files(folder)
+        client = "cockpit" if driver_class is None else "browser"
+        self._watcher = Watcher(
+            folder,
+            self.post_message,
+            runs_here=session is not None,
+            client=client,
+            read_only=read_only,
+            clock=clock,
+        )
+        # The widgets are kept, so that a message that comes while the screen is taken down still finds them.
+        self.header = Header(folder.name, id="header")
+        self.table: TrialTable = TrialTable(clock=clock, id="table")
+        self.trial_line = TrialLine(id="trial-line", markup=False)
+        self.log_view = LogView(id="log")
+        self.log_pane = Vertical(self.trial_line, self.log_view, id="log-pane")
+        self.best = BestPanel(id="best")
+        self.plotting: Plotting = Plotting(self)
+        self.steering: Steering = Steering(self, self._watcher.submit)
+        self.pages: Pages = Pages(self, folder)
+        self.choosing: Choosing = Choosing(self)
+        self.keymap = keymap or Keymap()
+        self.set_keymap(self.keymap.overrides)
+        self.keys = KeyBar(id="keys")
+        self.header.read_only = self.keys.read_only = bool(read_only)
+        self._stage: Stage | None = None
+        self._log_of: int | None = None
+        self._problem = ""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return filters if self._utf8 else [*filters, self._ascii]
+
+    # -- the screen
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        yield Horizontal(self.table, self.plotting.pane, id="upper")
+        yield Horizontal(self.log_pane, self.best, id="lower")
+        yield self.choosing.bar
+        yield self.keys
+
+    def on_mount(self) -> None:
+        self.title = f"sweeptui {self.folder.name}"
+        if not self._utf8:
+            self.screen.add_class("-ascii")
+        self.table.offered = "no trial yet: the first one is being chosen"
+        self.best.border_title = "Best"
+        self.table.focus()
+        for problem in self.keymap.problems:
+            self.notify(wording.line(problem), severity="warning", markup=False, timeout=15)
+        self._watch_sweep()
+        if self.engine is not None:
+            self.engine.start()
+        self.set_interval(1.0, self.table.tick)
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(signum, self._on_signal, signum)
+
+    def on_unmount(self) -> None:
+        self._watcher.close()
+
+    @property
+    def selected(self) -> Trial | None:
+        """The trial that the keys act on."""
+        return None if self.snapshot is None else self.snapshot.trial(self.table.cursor)
+
+    def targets(self) -> Sequence[Trial]:
+        """The trials that the keys act on."""
+        return self.choosing.targets()
+
+    @property
+    def runs_here(self) -> bool:
+        """This process runs the sweep, and it is not over."""
+        return self.engine is not None and self.engine.is_alive()
+
+    @work(thread=True, group="watcher")
+    def _watch_sweep(self) -> None:
+        self._watcher.run()
+
+    def watch_snapshot(self, snapshot: Snapshot | None) -> None:
+        if snapshot is None or not self.table.is_attached:
+            return
+        self.steering.shown(snapshot)
+        self.table.show(snapshot)
+        self._fit_table(snapshot)
+        self.best.show(snapshot)
+        self._show_selected()
+
+    def on_resize(self) -> None:
+        self.call_later(self.lay_out)  # when the app has taken in its size
+
+    def lay_out(self) -> None:
+        """Something was hidden or shown, or the terminal is another size."""
+        if self.snapshot is not None:
+            self._fit_table(self.snapshot)
+            self._show_selected()
+
+    def _fit_table(self, snapshot: Snapshot) -> None:
+        """As high as its trials will need, so that it does not move as they come."""
+        rows = max(snapshot.max_trials, len(snapshot.trials)) + 1 + self.table.gutter.height
+        self.plotting.fit(rows, self.size.height)
+
+    def _show_selected(self) -> None:
+        """Everything that depends on which trial is selected."""
+        snapshot, trial = self.snapshot, self.selected
+        notice = self._problem or self._notice(snapshot)
+        self.header.show(snapshot, notice)
+        self.keys.show(snapshot, trial)
+        self.choosing.show()
+        if snapshot is None:
+            return
+        plotted = self.plotting.show(snapshot) | self.pages.plotted(snapshot)
+        self._watcher.look_at(self.table.on_screen(), self.table.cursor, plotted)
+        self.trial_line.show(snapshot, trial)
+        self._show_log(snapshot, trial)
+        self.pages.show(snapshot)
+
+    def _notice(self, snapshot: Snapshot | None) -> str:
+        """What the user has to know as long as it lasts."""
+        if self.leaving is Leaving.STOP:
+            return "ending the running trials; this takes as long as they need, up to kill_grace_s"
+        if self.leaving is Leaving.DETACH:
+            return "letting go of the trials"
+        if snapshot is None or snapshot.over:
+            return ""
+        if snapshot.disk:
+            return snapshot.disk
+        if snapshot.holder is None and not self.runs_here:
+            return f"nobody runs this sweep: it goes on with `sweeptui continue {snapshot.name}`"
+        return ""
+
+    def _show_log(self, snapshot: Snapshot, trial: Trial | None) -> None:
+        if trial is None:
+            self.log_pane.border_title = "Log"
+            if self.log_view.page.path is not None:
+                self.log_view.open(None, "")
+            self.log_view.offer("the log of the selected trial will be here")
+            return
+        if trial.number != self._log_of:
+            self._log_of, self._stage = trial.number, None
+        job = self._job_shown(snapshot, trial)
+        path = None if job is None else self._files.log(job)
+        if path != self.log_view.page.path:
+            self.log_view.open(path, "")
+        if job is None:
+            self.log_view.offer(f"{trial.id} has not been started yet")
+        else:
+            self.log_view.offer("nothing was printed yet" if job.outcome is None else "nothing was printed")
+        self._title_log(trial, job)
+
+    def _title_log(self, trial: Trial, job: Job | None) -> None:
+        title = f"Log {trial.id}"
+        if job is not None:
+            title += f" {job.stage}" + (f", attempt {job.attempt}" if job.attempt > 1 else "")
+        self.log_pane.border_title = title
+        page = self.log_view.page
+        self.log_pane.border_subtitle = "" if page.following else "not following"
+
+    def _job_shown(self, snapshot: Snapshot, trial: Trial) -> Job | None:
+        """The newest job of the stage that was asked for, or of any."""
+        focus = snapshot.focus
+        running = snapshot.running.get(trial.number)
+        jobs = focus.jobs if focus is not None and focus.trial == trial.number else (running,) if running else ()
+        return next((job for job in reversed(jobs) if job is not None and self._stage in (None, job.stage)), None)
+
+    # -- what the threads tell
+
+    def on_snapshot_taken(self, message: SnapshotTaken) -> None:
+        self.snapshot = message.snapshot
+
+    def on_told(self, message: Told) -> None:
+        text = wording.line(message.text)
+        self.notify(text, severity="warning" if message.warning else "information", markup=False)
+
+    def on_watch_failed(self, message: WatchFailed) -> None:
+        self._problem = wording.line(message.problem)
+        self._show_selected()
+
+    @on(PageRead)
+    def _retitle(self) -> None:
+        trial = self.selected
+        if trial is not None and self.snapshot is not None:
+            self._title_log(trial, self._job_shown(self.snapshot, trial))
+
+    @on(PlotPane.Picked)
+    def _picked(self, message: PlotPane.Picked) -> None:
+        self.table.select(message.trial)
+
+    @on(TrialTable.Looked)
+    def _other_trials(self) -> None:
+        self._show_selected()
+
+    def on_engine_ended(self, message: EngineEnded) -> None:
+        self._watcher.disown()
+        if self.leaving is not None:
+            self.exit()
+            return
+        if isinstance(message.error, LeaseHeldError):
+            self.notify(f"{message.error}: this is a window on it", markup=False)
+            self.engine = None
+        elif message.error is not None:
+            said = str(message.error) if isinstance(message.error, UserError) else repr(message.error)
+            self._problem = f"the sweep cannot go on here: {wording.line(said)} (details when you quit)"
+        elif message.ending is not None:
+            self.notify(f"{message.ending.status}: {wording.line(message.ending.reason)}", markup=False, timeout=15)
+        self._show_selected()
+
+    def _on_signal(self, signum: int) -> None:
+        """TERM stops the trials; a terminal that goes away only takes the screen with it."""
+        self.signalled = signum
+        if signum == signal.SIGHUP:
+            self._on_hang_up()
+        self._leave(Leaving.STOP if signum == signal.SIGTERM else Leaving.DETACH)
+
+    # -- the keys
+
+    def refusal(self, action: Action) -> str:
+        """Why an action does not apply now; empty where it does."""
+        return self.steering.refusal(action)
+
+    def action_act(self, id_: str) -> None:
+        """Do what a key asks for: say why not, or ask first."""
+        if not (id_ == "log" and self.plotting.give_way()):
+            self.steering.act(id_)
+
+    def command(self, verb: str, **args: object) -> None:
+        """Ask for something to be done with the sweep; the answer comes as a toast."""
+        self.steering.command(verb, **args)
+
+    def move(self, move: Move) -> None:
+        if not (self.pages.move(move) or (self.plotting.pane.has_focus and self.plotting.pane.move(move))):
+            (self.log_view if self.log_view.has_focus else self.table).move(move)
+
+    def switch_pane(self) -> None:
+        panes = [pane for pane in (self.table, self.plotting.pane, self.log_view) if pane.is_on_screen]
+        at = next((index for index, pane in enumerate(panes) if pane.has_focus), -1)
+        panes[(at + 1) % len(panes)].focus()
+
+    def toggle_log(self) -> None:
+        trial = self.selected
+        job = self._job_shown(self.snapshot, trial) if self.snapshot is not None and trial is not None else None
+        self._stage = Stage.EVAL if job is None or job.stage is Stage.TRAIN else Stage.TRAIN
+        self._show_selected()
+
+    def follow_log(self) -> None:
+        self.log_view.follow()
+
+    def go_to_best(self) -> None:
+        if self.snapshot is not None and self.snapshot.best is not None:
+            self.table.select(self.snapshot.best.number)
+
+    def go_to_newest(self) -> None:
+        if self.snapshot is not None and self.snapshot.trials:
+            self.table.select(self.snapshot.trials[-1].number, follow=Follow.NEWEST)
+
+    def leave(self) -> None:
+        """Quit at once where that changes nothing, else ask."""
+        if self.leaving is not None:
+            self.notify(self._notice(self.snapshot))
+        elif not self.runs_here or (self.snapshot is not None and self.snapshot.over):
+            self.exit()
+        else:
+            self.push_screen(
+                Ask("This window runs the sweep. Leave it how?", QUIT_CHOICES, Leaving.DETACH.value), self._left
+            )
+
+    def _left(self, choice: str | None) -> None:
+        if choice in (Leaving.DETACH, Leaving.STOP):
+            self._leave(Leaving(choice))
+
+    def _leave(self, how: Leaving) -> None:
+        if not self.runs_here or self.engine is None:
+            self.exit()
+            return
+        self.leaving = how
+        self.engine.session.interrupt(leave_running=how is Leaving.DETACH)
+        self._show_selected()

@@ -1,0 +1,195 @@
+"""What a bare `sweeptui` opens: the sweeps here, a form for a new one, and from there the cockpit and back."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.app import App
+
+from sweeptui.app import wording
+from sweeptui.app.cockpit import speaks_utf8
+from sweeptui.app.inventory import Entry, Inventory
+from sweeptui.app.messages import Latest
+from sweeptui.app.run import run_cockpit
+from sweeptui.app.screens.newsweep import NewSweep
+from sweeptui.app.screens.sweeps import SweepList
+from sweeptui.app.screens.sweeptable import shown_path
+from sweeptui.app.theme import THEME, AsciiOnly
+from sweeptui.app.trash import throw_away
+from sweeptui.core.errors import UserError
+from sweeptui.launch import Session, reopen, sweeps_dir
+from sweeptui.recipes.find import RecipeInfo, list_recipes
+
+if TYPE_CHECKING:
+    from textual.filter import LineFilter
+    from textual.screen import Screen
+
+    from sweeptui.core.config import SweepTool
+
+REFRESH_S = 1.0
+ENDS_ALL = frozenset({1, 2, 128 + signal.SIGHUP, 128 + signal.SIGTERM})
+"""Exit codes of the cockpit after which nothing else may cover the terminal: a fault, whose message stands there, or
+a signal, which was meant for the whole program."""
+
+Read = Callable[[Sequence[str]], "tuple[str, SweepTool]"]
+"""From the words of a command line to its recipe and configuration. Raises `UserError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the user wants to go: a sweep, and the session where it is to run here."""
+
+    folder: Path
+    session: Session | None = None
+
+
+@dataclass
+class Sighted(Latest):
+    """All sweeps have been looked at."""
+
+    entries: tuple[Entry, ...]
+
+
+class Home(App[Destination], inherit_bindings=False):
+    """Ends with where to go, or with None."""
+
+    CSS_PATH = ["cockpit.tcss", "home.tcss"]  # noqa: RUF012 - as App declares it
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+
+    def __init__(
+        self,
+        root: Path,
+        read: Read,
+        *,
+        selected: str | None = None,
+        utf8: bool | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`selected` is the sweep on which the cursor stands first."""
+        super().__init__()
+        self.root = root
+        self.read = read
+        self.signalled: int | None = None
+        self._utf8 = speaks_utf8() if utf8 is None else utf8
+        self._ascii = AsciiOnly()
+        self._over = Event()
+        self._look_now = Event()
+        self._busy = ""
+        self._recipes = tuple(list_recipes())
+        self.sweeps = SweepList(sweeps_dir(root), self._recipes, clock)
+        self.sweeps.table.cursor = selected
+        self.looked = False
+        """The sweeps have been looked at, at least once."""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return filters if self._utf8 else [*filters, self._ascii]
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.sweeps
+
+    @property
+    def recipes(self) -> tuple[RecipeInfo, ...]:
+        return self._recipes
+
+    def on_mount(self) -> None:
+        self.title = "sweeptui"
+        self._watch()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_term)
+
+    def on_unmount(self) -> None:
+        self._over.set()
+        self._look_now.set()
+
+    def _on_term(self) -> None:
+        self.signalled = signal.SIGTERM
+        self.exit()
+
+    @work(thread=True, group="inventory")
+    def _watch(self) -> None:
+        inventory = Inventory(sweeps_dir(self.root))
+        try:
+            while not self._over.is_set():
+                self.post_message(Sighted(inventory.read()))
+                self._look_now.wait(REFRESH_S)
+                self._look_now.clear()
+        finally:
+            inventory.close()
+
+    def on_sighted(self, message: Sighted) -> None:
+        self.looked = True
+        for screen in self.screen_stack:
+            screen.set_class(not self._utf8, "-ascii")
+        self.sweeps.show(message.entries)
+
+    # -- what the screens want
+
+    @on(SweepList.Wanted)
+    def _wanted(self, message: SweepList.Wanted) -> None:
+        entry = message.entry
+        match message.action:
+            case "quit":
+                self.exit()
+            case "new":
+                self.push_screen(NewSweep(self.root, self._recipes, self.read))
+            case "open" if entry is not None:
+                self.exit(Destination(entry.folder))
+            case "resume" if entry is not None:
+                self._resume(entry)
+            case "delete" if entry is not None:
+                self._delete(entry)
+
+    @work(thread=True, group="acting", exclusive=True)
+    def _resume(self, entry: Entry) -> None:
+        try:
+            session = reopen(self.root, entry.name, label="cockpit")
+        except UserError as error:
+            self._say(str(error), "warning")
+            return
+        self.call_from_thread(self.exit, Destination(session.path, session))
+
+    @work(thread=True, group="acting")
+    def _delete(self, entry: Entry) -> None:
+        try:
+            target = throw_away(entry.folder)
+        except UserError as error:
+            self._say(f"{entry.name} was not deleted: {error}", "warning")
+            return
+        self._look_now.set()
+        self._say(f"{entry.name} is in {shown_path(target)}: move it back from there to undo this", "information")
+
+    def _say(self, text: str, severity: str) -> None:
+        level = "warning" if severity == "warning" else "information"
+        self.call_from_thread(self.notify, wording.line(text), severity=level, markup=False, timeout=10)
+
+    @on(NewSweep.Ready)
+    def _begin(self, message: NewSweep.Ready) -> None:
+        self.exit(Destination(message.session.path, message.session))
+
+
+def run_home(root: Path, read: Read) -> int:
+    """Show the sweeps under `root`, and each that is chosen, until the user leaves. The exit code."""
+    selected: str | None = None
+    while True:
+        app = Home(root, read, selected=selected)
+        destination = app.run()
+        if app.signalled is not None:
+            return 128 + app.signalled
+        if destination is None:
+            return app.return_code or 0
+        selected = destination.folder.name
+        code = run_cockpit(destination.session, destination.folder)
+        if code in ENDS_ALL:
+            return code

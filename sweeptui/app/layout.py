@@ -1,0 +1,65 @@
+"""What the table's columns depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sweeptui.app.fields import Fields, slot_name
+
+if TYPE_CHECKING:
+    from sweeptui.app.arrange import Arrangement
+    from sweeptui.app.snapshot import Snapshot
+    from sweeptui.core.trial import Trial
+
+NARROW = 100
+"""With less room than this, columns are shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Other columns are needed where this differs."""
+
+    narrow: bool
+    params: tuple[tuple[str, str], ...]
+    """Full paths in the order of their columns, each with the name of its field."""
+    retried: bool
+    """Whether any trial was tried more than once."""
+    slotted: bool
+    """Whether it is worth saying where a trial runs."""
+    sorted_by: str
+    descending: bool
+
+    @property
+    def usual(self) -> bool:
+        """In the order in which they came."""
+        return self.sorted_by == "#" and not self.descending
+
+
+class Seen:
+    """What the trials until now give columns for."""
+
+    def __init__(self) -> None:
+        self._params: tuple[str, ...] = ()
+        self._varied: set[str] = set()
+        """The parameters that are not the same in all trials: their columns come first."""
+        self._retried = False
+        self._slotted = False
+
+    def look(self, snapshot: Snapshot, news: Iterable[Trial]) -> None:
+        """Take in the trials that are new or changed."""
+        self._params = snapshot.params
+        first = snapshot.trials[0].params if snapshot.trials else {}
+        same = [path for path in snapshot.params if path not in self._varied]
+        self._varied.update(path for path in same if any(trial.params.get(path) != first.get(path) for trial in news))
+        self._retried = self._retried or any(trial.attempt > 1 for trial in news)
+        if not self._slotted:
+            slots = [job.slot for job in snapshot.running.values() if slot_name(job)]
+            self._slotted = any(snapshot.slots > 1 or slot.get("gpus") for slot in slots)
+
+    def layout(self, room: int, fields: Fields, shown: Arrangement) -> Layout:
+        params = sorted(self._params, key=lambda path: path not in self._varied)
+        names = [(path, fields.by_param[path].name) for path in params if path in fields.by_param]
+        narrow = room < NARROW
+        return Layout(narrow, tuple(names), self._retried, self._slotted, shown.field.name, shown.descending)

@@ -1,0 +1,197 @@
+"""Which trial holds which slot, GPU and CPU time, and since when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+
+from sweeptui.app import theme, wording
+from sweeptui.app.columns import BOLD, FAINT, HEADER, PLAIN, QUIET, Piece, progress_bar
+from sweeptui.app.fields import share_done
+from sweeptui.app.messages import Latest
+from sweeptui.app.screens.lines import Line, Section, inner, line, said, stacked, table
+from sweeptui.app.screens.page import Page, actions_of, bindings_of
+from sweeptui.app.screens.usage import Gpu, Sampler, Usage, gpus
+from sweeptui.core.trial import Job, TrialStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual.binding import BindingType
+
+    from sweeptui.app.panels import Part
+    from sweeptui.app.snapshot import Snapshot
+
+LOOK_S = 2.0
+MAX_WAITING = 12
+
+
+@dataclass
+class Measured(Latest):
+    usage: Mapping[int, Usage]
+    """By job id."""
+    gpus: list[Gpu]
+
+
+_NOTHING = Measured({}, [])
+
+
+class SlotsPage(Page):
+    """A line for each slot, taken or free; the GPUs, where there are any; and who waits."""
+
+    NAME = "slots"
+    KEYS = actions_of("slots")
+    BINDINGS: ClassVar[list[BindingType]] = bindings_of(KEYS)
+
+    def __init__(self, sampler: Sampler) -> None:
+        super().__init__()
+        self._sampler = sampler
+        self._measured = _NOTHING
+        self._measuring = False
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(LOOK_S, self._measure)
+
+    def show(self, snapshot: Snapshot) -> None:
+        first = self.shown is None
+        super().show(snapshot)
+        if first:
+            self._measure()
+
+    def _measure(self) -> None:
+        if self.shown is not None and not self._measuring:
+            self._measuring = True
+            self._measure_now(list(self.shown.running.values()))
+
+    @work(thread=True, group="look")
+    def _measure_now(self, jobs: list[Job]) -> None:
+        self.post_message(Measured(self._sampler.look(jobs), gpus()))
+
+    def on_measured(self, message: Measured) -> None:
+        self._measuring = False
+        self._measured = message
+        self.draw()
+
+    # -- what it says
+
+    def second_line(self, snapshot: Snapshot) -> list[Part]:
+        free = max(0, snapshot.slots - len(snapshot.running))
+        used = [usage for usage in self._measured.usage.values() if usage.cores is not None]
+        parts: list[Part] = [(0, [(f"{len(snapshot.running)} taken, {free} free", PLAIN)])]
+        if used:
+            cores = sum(usage.cores or 0.0 for usage in used)
+            memory = sum(usage.memory for usage in used)
+            parts.append((1, [("together ", QUIET), (f"{cores * 100:.0f}% CPU, {wording.size(memory)}", PLAIN)]))
+        return parts
+
+    def lines(self, snapshot: Snapshot, width: int) -> list[Line]:
+        room = inner(width, ruled=self.ruled)
+        sections = [Section("Slots", tuple(self._slots(snapshot, room)), f"{snapshot.slots} at once")]
+        if self._measured.gpus:
+            sections.append(Section("GPUs", tuple(self._gpus(snapshot))))
+        waiting = [trial for trial in snapshot.trials if trial.status in (TrialStatus.PENDING, TrialStatus.TRAINED)]
+        paused = [
+            trial
+            for trial in snapshot.trials
+            if trial.status is TrialStatus.PAUSED and trial.number not in snapshot.running
+        ]
+        if waiting or paused:
+            rows: list[list[Piece]] = []
+            for trial in [*waiting, *paused][:MAX_WAITING]:
+                state = wording.trial_state(trial)
+                since = self._since(trial.queued_at if trial.queued_at is not None else trial.created_at)
+                rows.append(
+                    [
+                        (trial.id, BOLD),
+                        (str(state), theme.style(state.colour)),
+                        (since, QUIET),
+                        (wording.line(trial.reason), QUIET),
+                    ]
+                )
+            more = len(waiting) + len(paused) - len(rows)
+            lines = table(rows, left=4) + ([said(f"… {more} more", QUIET)] if more > 0 else [])
+            sections.append(Section("Waiting for a slot", tuple(lines), str(len(waiting) + len(paused))))
+        return stacked(sections, width, ruled=self.ruled)
+
+    def _since(self, at: float | None) -> str:
+        return wording.UNKNOWN if at is None else f"for {wording.duration(self.cockpit.clock() - at)}"
+
+    def _slots(self, snapshot: Snapshot, room: int) -> list[Line]:
+        jobs = {_index(job, at): job for at, job in enumerate(snapshot.running.values())}
+        wide = room >= 90
+        any_gpu = any(job.slot.get("gpus") for job in jobs.values())
+        head = ["slot", "trial", "stage", "state", "for", *(["GPU"] if any_gpu else []), "CPU", "memory"]
+        head += ["done"] if wide else []
+        rows: list[list[Piece]] = [[(title, HEADER) for title in head]]
+        keys: list[int | None] = [None]
+        for index in range(max(snapshot.slots, *(at + 1 for at in jobs), 0) if jobs else snapshot.slots):
+            job = jobs.get(index)
+            if job is None:
+                rows.append([(str(index), QUIET), ("free", FAINT)])
+                keys.append(None)
+                continue
+            rows.append(self._taken(snapshot, index, job, any_gpu=any_gpu, wide=wide))
+            keys.append(job.trial)
+        return table(rows, left=len(head), keys=keys)
+
+    def _taken(self, snapshot: Snapshot, index: int, job: Job, *, any_gpu: bool, wide: bool) -> list[Piece]:
+        trial = snapshot.trial(job.trial)
+        state = wording.job_state(job)
+        usage = self._measured.usage.get(job.id)
+        unknown = "…" if self._measured is _NOTHING else wording.UNKNOWN
+        cpu = unknown if usage is None else "…" if usage.cores is None else f"{usage.cores * 100:.0f}%"
+        row: list[Piece] = [
+            (str(index), BOLD),
+            (trial.id if trial is not None else str(job.trial), BOLD),
+            (f"{job.stage}" + (f" {job.attempt}" if job.attempt > 1 else ""), PLAIN),
+            (str(state), theme.style(state.colour)),
+            (self._since(job.started_at).removeprefix("for "), PLAIN),
+        ]
+        if any_gpu:
+            gpu = " ".join(wording.line(str(each)) for each in job.slot.get("gpus", ()))
+            row.append((gpu or wording.UNKNOWN, theme.style(theme.GREEN)))
+        row += [(cpu, PLAIN), (unknown if usage is None else wording.size(usage.memory), PLAIN)]
+        share = share_done(trial) if trial is not None else None
+        if wide and share is not None:
+            bar = "".join(text for text, _ in progress_bar(share, 12, theme.SKY))
+            row.append((f"{bar} {int(share * 100)}%", theme.style(theme.SKY)))
+        return row
+
+    def _gpus(self, snapshot: Snapshot) -> list[Line]:
+        holders: dict[str, list[str]] = {}
+        for job in snapshot.running.values():
+            for gpu in job.slot.get("gpus", ()):
+                holders.setdefault(str(gpu), []).append(f"#{job.trial}")
+        lines = []
+        for gpu in self._measured.gpus:
+            busy = (
+                [*progress_bar(gpu.busy, 12, theme.GREEN), (f" {gpu.busy:4.0%}", PLAIN)] if gpu.busy is not None else []
+            )
+            memory = wording.UNKNOWN if gpu.used is None else wording.size(gpu.used)
+            if gpu.total is not None:
+                memory += f" of {wording.size(gpu.total)}"
+            who = " ".join(holders.get(gpu.index, ())) or "free"
+            lines.append(
+                line(
+                    (f"GPU {gpu.index}  ", BOLD),
+                    *busy,
+                    (f"  {memory}", PLAIN),
+                    (f"  {who}", theme.style(theme.SKY) if who != "free" else FAINT),
+                    (f"  {wording.line(gpu.name)}", QUIET),
+                )
+            )
+        return lines
+
+    # -- keys
+
+    def choose(self) -> None:
+        if self.sheet.cursor is not None:
+            self.cockpit.pages.open_trial(self.sheet.cursor)
+
+
+def _index(job: Job, otherwise: int) -> int:
+    index = job.slot.get("index")
+    return index if isinstance(index, int) else otherwise

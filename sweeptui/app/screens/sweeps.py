@@ -1,0 +1,352 @@
+"""The start screen: every sweep under the root, and what can be done with it."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Input, Static
+
+from sweeptui.app import theme, wording
+from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, Piece, fit
+from sweeptui.app.dialogs import Ask, Choice
+from sweeptui.app.moves import Move
+from sweeptui.app.panels import Part, arrange
+from sweeptui.app.screens.hints import Hint, Hints
+from sweeptui.app.screens.sweeptable import SweepTable, holder_of, shown_path, state_of
+from sweeptui.app.trash import TRASH
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.events import Key
+
+    from sweeptui.app.inventory import Entry
+    from sweeptui.recipes.find import RecipeInfo
+
+DELETE = (Choice("yes", "Yes, delete it", "y"), Choice("no", "No", "n"))
+
+
+def _selected(entry: Entry | None) -> str:
+    return "" if entry is not None else "there is no sweep here"
+
+
+def _readable(entry: Entry | None) -> str:
+    return _selected(entry) or (wording.line(entry.problem) if entry is not None else "")
+
+
+def _resumable(entry: Entry | None) -> str:
+    if why := _readable(entry):
+        return why
+    assert entry is not None
+    if entry.holder is not None:
+        return f"{entry.name} is being run by {wording.line(str(entry.holder))}: Enter watches it"
+    return "" if entry.can_go_on else f"{entry.name} is {entry.label}: there is nothing to go on with"
+
+
+def _deletable(entry: Entry | None) -> str:
+    if why := _selected(entry):
+        return why
+    assert entry is not None
+    if entry.label == "locked":
+        return wording.line(entry.problem)
+    if entry.holder is not None:
+        return f"{entry.name} is being run by {wording.line(str(entry.holder))}: stop it first"
+    if entry.lives:
+        return f"trials of {entry.name} are running although nobody runs the sweep: kill them first"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepAction:
+    """A key of the start screen. Its binding, its place in the key bar and its line of help come from here."""
+
+    id: str
+    keys: tuple[str, ...]
+    shown: str
+    """The keys as they are printed on a keyboard."""
+    label: str
+    help: str
+    refusal: Callable[[Entry | None], str] = lambda _entry: ""
+    """Why it does not apply to the selected sweep; empty where it does."""
+
+
+SWEEP_ACTIONS = (
+    SweepAction("open", ("enter", "o"), "Enter", "open", "Open the selected sweep: watch it, and act on it", _readable),
+    SweepAction("resume", ("r", "c"), "r", "resume", "Go on with the selected sweep in this window", _resumable),
+    SweepAction("new", ("n",), "n", "new sweep", "Start a new sweep from a recipe"),
+    SweepAction("delete", ("d", "delete"), "d", "delete", "Move the selected sweep to the trash; asks first",
+                _deletable),
+    SweepAction("filter", ("slash",), "/", "filter", "Show only sweeps with these words; -word leaves out", _selected),
+    SweepAction("sort", ("s",), "s", "sort", "Sort by the next column", _selected),
+    SweepAction("turn", ("S",), "S", "", "Sort the other way round", _selected),
+    SweepAction("clear", ("escape",), "Esc", "", "Show all sweeps again"),
+    SweepAction("help", ("question_mark",), "?", "help", "Show all keys"),
+    SweepAction("quit", ("q", "ctrl+c", "ctrl+q"), "q", "quit", "Leave"),
+)  # fmt: skip
+
+_MOVES = {
+    Move.UP: "up,k", Move.DOWN: "down,j", Move.PAGE_UP: "pageup", Move.PAGE_DOWN: "pagedown", Move.HOME: "home,g",
+    Move.END: "end,G",
+}  # fmt: skip
+
+
+class SweepList(Screen[None], inherit_bindings=False):
+    """Shows what `show` is given, and posts what the user wants done with a sweep."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(",".join(action.keys), f"act('{action.id}')", action.help, show=False) for action in SWEEP_ACTIONS),
+        *(Binding(keys, f"move('{move.name}')", show=False) for move, keys in _MOVES.items()),
+    ]
+
+    class Wanted(Message):
+        """The user wants the sweep opened, resumed or deleted, or a new one."""
+
+        def __init__(self, action: str, entry: Entry | None) -> None:
+            super().__init__()
+            self.action = action
+            self.entry = entry
+
+    def __init__(self, folder: Path, recipes: tuple[RecipeInfo, ...], clock: Callable[[], float] = time.time) -> None:
+        """`folder` is where the sweeps lie; `recipes` are offered where there is none yet."""
+        super().__init__()
+        self._folder = folder
+        self._clock = clock
+        self._entries: tuple[Entry, ...] | None = None
+        self.header = Static(id="sweeps-header")
+        self.filter = Input(placeholder="words, in any order; -word leaves out", id="filter")
+        self.filter.cursor_blink = False
+        self.table = SweepTable(clock=clock, id="sweeps")
+        self.details = Static(id="details")
+        self.welcome = Static(_welcome(folder, recipes), id="welcome-text")
+        self.keys = Hints(last=2, id="keys")
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        yield self.filter
+        yield self.table
+        yield self.details
+        yield Vertical(self.welcome, id="welcome")
+        yield self.keys
+
+    def on_mount(self) -> None:
+        self.table.focus()
+        self._refresh()
+
+    def show(self, entries: tuple[Entry, ...]) -> None:
+        self._entries = entries
+        self.set_class(not entries, "-empty")
+        self.table.show(entries)
+
+    def on_resize(self) -> None:
+        self._refresh()
+
+    @on(SweepTable.Looked)
+    def _refresh(self) -> None:
+        entries, entry = self._entries, self.table.selected
+        self.header.update(self._header())
+        self.details.update(_details(entry, max(20, self.size.width - 4), self._clock()))
+        shown, of = len(self.table.entries), len(entries or ())
+        self.table.border_title = f"Sweeps {of}" if shown == of else f"Sweeps {shown} of {of}"
+        self.table.border_subtitle = "" if not self.table.words else f"filter: {' '.join(self.table.words)}"
+        self.details.border_title = wording.line(entry.name) if entry is not None else ""
+        self.keys.show(
+            [
+                Hint(action.shown, action.label, f"screen.act('{action.id}')", not action.refusal(entry))
+                for action in SWEEP_ACTIONS
+                if action.label
+            ]
+        )
+
+    def _header(self) -> Text:
+        entries = self._entries
+        first: list[Part] = [(0, [("sweeptui", BOLD)]), (1, [(f"sweeps in {shown_path(self._folder)}", QUIET)])]
+        second: list[Part] = []
+        if entries is None:
+            second = [(0, [("◌ looking for sweeps", QUIET)])]
+        elif not entries:
+            second = [(0, [("no sweep yet", QUIET)])]
+        else:
+            second = [(0, [(f"{len(entries)} {'sweep' if len(entries) == 1 else 'sweeps'}", BOLD)])]
+            labels = list(dict.fromkeys(entry.label for entry in sorted(entries, key=lambda entry: not entry.lives)))
+            for depth, label in enumerate(labels):
+                same = [entry for entry in entries if entry.label == label]
+                state = state_of(same[0])
+                second.append((1 + depth, [(f"{state.glyph} {len(same)} {state.word}", theme.style(state.colour))]))
+        width = max(10, self.size.width - 2)
+        return _text([arrange(first, width), arrange(second, width)], width)
+
+    # -- keys
+
+    def action_move(self, move: str) -> None:
+        self.table.move(Move[move])
+
+    def action_act(self, id_: str) -> None:
+        """Do what a key asks for, or say why not."""
+        action = next(action for action in SWEEP_ACTIONS if action.id == id_)
+        entry = self.table.selected
+        if why := action.refusal(entry):
+            self.notify(why, severity="warning", markup=False)
+            return
+        match id_:
+            case "filter":
+                self.add_class("-filtering")
+                self.filter.focus()
+            case "sort":
+                self.table.sort()
+            case "turn":
+                self.table.turn()
+            case "clear":
+                self._end_filter(keep=False)
+            case "help":
+                self.app.push_screen(SweepHelp())
+            case "delete" if entry is not None:
+                self._ask_to_delete(entry)
+            case _:
+                self.post_message(self.Wanted(id_, entry))
+
+    def _ask_to_delete(self, entry: Entry) -> None:
+        trials = "1 finished trial" if entry.done == 1 else f"{entry.done} finished trials"
+        what = trials if not entry.problem else "its database cannot be read"
+        question = f"Delete {wording.line(entry.name)} ({what})? It is moved to {shown_path(self._folder / TRASH)}."
+
+        def answered(choice: str | None) -> None:
+            if choice == "yes":
+                self.post_message(self.Wanted("delete", entry))
+
+        self.app.push_screen(Ask(question, DELETE, "no"), answered)
+
+    # -- filtering
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self.table.search(event.value)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self._end_filter(keep=True)
+
+    def on_key(self, event: Key) -> None:
+        """While the words are typed, the arrows still choose a sweep."""
+        if self.filter.has_focus and event.key in ("up", "down"):
+            event.stop()
+            self.table.move(Move.UP if event.key == "up" else Move.DOWN)
+
+    def _end_filter(self, *, keep: bool) -> None:
+        if not keep:
+            self.filter.value = ""
+            self.table.search("")
+        self.set_class(keep and bool(self.filter.value), "-filtering")
+        self.table.focus()
+
+    @on(SweepTable.Opened)
+    def _opened(self) -> None:
+        self.action_act("open")
+
+
+class SweepHelp(ModalScreen[None]):
+    """All keys of the start screen, from the registry."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter,space", "dismiss", show=False)]
+
+    def compose(self) -> ComposeResult:
+        text = Text("Sweeps\n", style=f"bold {theme.SKY}")
+        for action in SWEEP_ACTIONS:
+            text.append(f"  {action.shown:<10}", style=f"bold {theme.ORANGE}")
+            text.append(f"{action.help}\n", style=theme.TEXT)
+        text.append("\nA click selects a sweep, two open it; the wheel scrolls.", style=theme.QUIET)
+        with Vertical(id="help"):
+            yield Static(text)
+
+
+# -- what is said
+
+
+def _text(lines: list[list[Piece]], width: int) -> Text:
+    """Lines of pieces, each cut to the width."""
+    text = Text(no_wrap=True, end="")
+    for index, pieces in enumerate(lines):
+        text.append("\n" * (index > 0))
+        for segment in fit(pieces, width) if pieces else ():
+            text.append(segment.text, segment.style)
+    return text
+
+
+def _details(entry: Entry | None, width: int, now: float) -> Text:
+    """What the table has no room for."""
+    if entry is None:
+        return Text()
+    state = state_of(entry)
+    badge: Piece = (str(state), theme.style(state.colour, bold=True))
+    indent = len(badge[0]) + 2
+    reason = textwrap.wrap(wording.line(entry.problem or entry.reason), max(10, width - indent)) or [""]
+    lines: list[list[Piece]] = [[badge, (f"  {reason[0]}", PLAIN)]]
+    lines += [[(" " * indent + more, PLAIN)] for more in reason[1:]]
+    if entry.created_at is not None:
+        counts: list[Part] = [
+            (0, [(f"{entry.done}/{entry.max_trials} trials", PLAIN)]),
+            (1, [("created ", QUIET), (f"{wording.duration(float(int(now - entry.created_at)))} ago", PLAIN)]),
+            # Of a run that goes on, it is only known when it has ended.
+            (2, [] if entry.lives else [("ran ", QUIET), (wording.duration(entry.run_s), PLAIN)]),
+            (3, [("cost ", QUIET), (wording.cost(entry.spent, entry.cost_unit), PLAIN)]),
+            (4, [("run by ", QUIET), (holder_of(entry), PLAIN)] if entry.holder else []),
+        ]
+        lines += [
+            arrange(counts, width),
+            arrange(
+                [
+                    (0, [("recipe ", QUIET), (wording.line(entry.recipe) or wording.UNKNOWN, PLAIN)]),
+                    (1, [(f"{entry.goal} ", QUIET), (wording.line(entry.metric), PLAIN)]),
+                ],
+                width,
+            ),
+        ]
+        lines += _best_lines(entry, width)
+    else:
+        lines += [[], [("Its files are in ", QUIET), (shown_path(entry.folder), PLAIN)]]
+    return _text(lines, width)
+
+
+def _best_lines(entry: Entry, width: int) -> list[list[Piece]]:
+    best = entry.best
+    if best is None:
+        return [[("☆ no trial has a score yet", QUIET)]]
+    lines: list[list[Piece]] = [[(f"{MARK} {wording.param(best.score, full=True)}", BEST), (f"  {best.id}", BOLD)]]
+    names = wording.short_names(tuple(best.params))
+    line: list[Piece] = []
+    used = 0
+    for path, value in best.params.items():
+        name, text = f"{names[path]} ", wording.param(value)
+        size = len(name) + len(text) + 3
+        if line and used + size - 3 > width:
+            lines.append(line)
+            line, used = [], 0
+        line += [(name, QUIET), (text, PLAIN), ("   ", PLAIN)]
+        used += size
+    return [*lines, line] if line else lines
+
+
+def _welcome(folder: Path, recipes: tuple[RecipeInfo, ...]) -> Text:
+    """What stands there before the first sweep."""
+    text = Text()
+    text.append("No sweep here yet\n\n", style=f"bold {theme.SKY}")
+    text.append("Press ", style=theme.TEXT).append("n", style=f"bold {theme.ORANGE}")
+    text.append(" to start one, or on the command line:\n\n", style=theme.TEXT)
+    offers = [(recipe.name, wording.line(recipe.line)) for recipe in recipes]
+    offers.append(("lr.yaml", "a recipe of your own: a YAML file, or file.py:function"))
+    width = max(len(name) for name, _ in offers)
+    for name, line in offers:
+        text.append(f"  sweeptui {name:<{width}}", style=f"bold {theme.GREEN}")
+        text.append(f"   {line}\n", style=theme.QUIET)
+    text.append("\n")
+    text.append(f"Sweeps are kept in {shown_path(folder)}.", style=theme.QUIET)
+    return text

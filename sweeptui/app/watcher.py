@@ -1,0 +1,338 @@
+"""Looks at the sweep's store on a thread of its own, and enters the user's commands there."""
+
+from __future__ import annotations
+
+import getpass
+import math
+import os
+import queue
+import shutil
+import socket
+import threading
+import time
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from sweeptui.app.messages import SnapshotTaken, Told, WatchFailed
+from sweeptui.app.plot.series import Series, SeriesReader
+from sweeptui.app.snapshot import Curve, Focus, Snapshot, snapshot
+from sweeptui.core.analysis.best import ranked
+from sweeptui.core.analysis.summary import goal, truth
+from sweeptui.core.errors import UserError
+from sweeptui.core.space import Space
+from sweeptui.core.state import Change, ChangeKind
+from sweeptui.core.stores.base import StoreBusyError
+from sweeptui.core.stores.sqlite import SqliteStore
+from sweeptui.core.trial import Stage
+from sweeptui.launch import DATABASE, steward
+from sweeptui.survey import living_jobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from textual.message import Message
+
+    from sweeptui.core.state import SweepState
+    from sweeptui.core.stores.base import Lease
+    from sweeptui.core.trial import Trial
+
+REFRESH_S = 0.25
+SLOW_LOOK_S = 1.0
+"""How often processes and the disk are looked at, which the journal does not tell of."""
+MAX_CURVES = 500
+MAX_CURVE_POINTS = 240
+NOTES = frozenset({"breaker", "disk", "optimizer", "lease"})
+
+
+def whoami(client: str = "cockpit") -> str:
+    """Who the journal says gave a command."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} ({client})"
+
+
+def _number(trial: Trial) -> int:
+    return trial.number
+
+
+def _center(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where the sweep's search began; empty where its space cannot be made out."""
+    try:
+        return Space.from_parameters(config["protein_config"]["parameters"]).center()
+    except (UserError, ValueError, KeyError, TypeError):
+        return {}
+
+
+@dataclass
+class _Learning:
+    """A learning curve as far as it was read."""
+
+    read: int = 0
+    job: int = 0
+    scores: list[float] = field(default_factory=list)
+
+    def extend(self, store: SqliteStore, trial: int) -> None:
+        for report in store.reports(trial, Stage.TRAIN, skip=self.read):
+            self.read += 1
+            if report.job != self.job:  # a new attempt starts a new curve
+                self.job = report.job
+                self.scores.clear()
+            if report.score is not None:
+                self.scores.append(report.score)
+
+    def curve(self) -> Curve:
+        step = max(1, len(self.scores) // MAX_CURVE_POINTS)
+        return tuple(self.scores[::step])
+
+
+_Entry = tuple[str, Mapping[str, Any], Callable[[int], None] | None]
+"""A command, and who is to be told its number."""
+
+
+class Watcher:
+    """Posts a `SnapshotTaken` whenever anything changed. `look_at` and `submit` may be called from any thread.
+
+    Only `run` touches the stores; it returns after `close`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        post: Callable[[Message], object],
+        *,
+        runs_here: bool,
+        client: str = "cockpit",
+        read_only: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`client` is what the journal calls this window; `read_only` says why it may change nothing."""
+        self._clock = clock
+        self.turns = 0
+        """How often it has looked, and told what was new."""
+        self._folder = folder
+        self._post = post
+        self._runs_here = runs_here
+        self._client = client
+        self._read_only = read_only
+        self._wake = threading.Event()
+        self._closed = False
+        self._commands: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
+        self._asked: set[int] = set()
+        self._on_screen: frozenset[int] = frozenset()
+        self._selected: int | None = None
+        self._plotted: frozenset[int] = frozenset()
+        self._curves: OrderedDict[int, _Learning] = OrderedDict()
+        self._series = SeriesReader()
+        self._shown: Snapshot | None = None
+        self._slow_at = float("-inf")
+        self._jobs_alive = False
+        self._disk = ""
+        self._lease: Lease | None = None
+        self._dirty = True
+        self._best: Trial | None = None
+        self._runner_up: Trial | None = None
+        self._center: Mapping[str, Any] = {}
+        self._trials: list[Trial] = []
+        self._spent = 0.0
+
+    def look_at(self, on_screen: frozenset[int], selected: int | None, plotted: frozenset[int] = frozenset()) -> None:
+        """Which trials' curves are wanted, which trial in depth, and whose curves with their axes."""
+        if (on_screen, selected, plotted) != (self._on_screen, self._selected, self._plotted):
+            self._on_screen, self._selected, self._plotted = on_screen, selected, plotted
+            self._wake.set()
+
+    def submit(self, verb: str, entered: Callable[[int], None] | None = None, /, **args: Any) -> None:
+        """Ask whoever runs the sweep for something. What became of it comes back as a `Told`.
+
+        `entered` is called with the command's number, on the watcher's thread.
+        """
+        if self._read_only:
+            self._post(Told(self._read_only, warning=True))
+            return
+        self._commands.put((verb, args, entered))
+        self._wake.set()
+
+    def disown(self) -> None:
+        """This process does not run the sweep any more."""
+        self._runs_here = False
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+
+    def run(self) -> None:
+        try:
+            with closing(SqliteStore.open(self._folder / DATABASE, readonly=True)) as store:
+                while not self._closed:
+                    self._turn(store)
+                    self.turns += 1
+                    self._wake.wait(REFRESH_S)
+                    self._wake.clear()
+        except UserError as error:
+            self._post(WatchFailed(str(error)))
+
+    def _turn(self, store: SqliteStore) -> None:
+        self._enter_commands()
+        with suppress(StoreBusyError):  # looked at again in a moment
+            changes = store.refresh()
+            self._lease = store.lease()
+            self._take_in(store, changes)
+            self._look_slowly(store)
+            self._publish(store, changes)
+
+    # -- reading
+
+    def _take_in(self, store: SqliteStore, changes: list[Change]) -> None:
+        state = store.state
+        for change in changes:
+            if change.kind == ChangeKind.COMMAND_FINISHED and change.data["id"] in self._asked:
+                self._asked.discard(change.data["id"])
+                self._post(Told(str(change.data["result"]), warning=change.data["state"] == "refused"))
+            elif change.kind in NOTES and change.data.get("message"):
+                self._post(Told(f"{change.kind}: {change.data['message']}", warning=True))
+            elif change.kind == ChangeKind.JOB_CHANGED and change.trial is not None and "report_offset" in change.data:
+                self._dirty = True
+                self._series.grew(change.trial)
+                if change.trial in self._curves:
+                    self._curves[change.trial].extend(store, change.trial)
+        if changes or self._shown is None:
+            self._dirty = True
+            self._take_in_trials(state, changes)
+        if self._shown is None or any(change.kind == ChangeKind.SWEEP_CHANGED for change in changes):
+            self._center = _center(state.config)
+
+    def _take_in_trials(self, state: SweepState, changes: list[Change]) -> None:
+        """At the cost of what has changed: a sweep may have very many trials."""
+        if self._shown is None:
+            self._trials = [state.trials[number] for number in sorted(state.trials)]
+            self._rank(state.trials.values(), goal(state))
+        else:
+            changed = [state.trials[number] for number in sorted({c.trial for c in changes if c.trial is not None})]
+            for trial in changed:
+                place = bisect_left(self._trials, trial.number, key=_number)
+                new = place == len(self._trials) or self._trials[place].number != trial.number
+                self._trials[place : place + (not new)] = [trial]
+            leaders = [trial for trial in (self._best, self._runner_up) if trial is not None]
+            if any(state.trials[trial.number] is not trial for trial in leaders):
+                self._rank(self._trials, goal(state))
+            else:
+                self._rank([*leaders, *changed], goal(state))
+        if self._shown is None or any("spent" in change.data for change in changes):
+            self._spent = math.fsum(trial.spent for trial in self._trials)
+
+    def _rank(self, trials: Iterable[Trial], goal: str) -> None:
+        """Find the best two."""
+        order = [item.trial for item in ranked({trial.number: trial for trial in trials}.values(), goal)[:2]]
+        self._best, self._runner_up = (*order, None, None)[:2]
+
+    def _look_slowly(self, store: SqliteStore) -> None:
+        now = time.monotonic()
+        if now - self._slow_at < SLOW_LOOK_S:
+            return
+        self._slow_at = now
+        held = self._lease is not None and self._lease.alive
+        self._jobs_alive = not held and any(True for _ in living_jobs(self._folder, store.state.running_jobs.values()))
+        limit_mb = store.state.config.get("min_free_disk_mb", 0)
+        with suppress(OSError):
+            free_mb = shutil.disk_usage(self._folder).free >> 20
+            self._disk = f"only {free_mb} MB free on the disk: nothing is launched" if free_mb < limit_mb else ""
+
+    def _publish(self, store: SqliteStore, changes: list[Change]) -> None:
+        holder = self._lease if self._lease is not None and self._lease.alive else None
+        label = truth(store.state, held=holder is not None, jobs_alive=self._jobs_alive)
+        curves = self._wanted_curves(store)
+        series = self._plotted_series(store)
+        focus = self._focus(store, changes)
+        old = self._shown
+        if (
+            old is not None
+            and not self._dirty
+            and (old.label, old.disk, old.curves, old.focus) == (label, self._disk, curves, focus)
+            and old.series == series
+            and str(old.holder) == str(holder)
+        ):
+            return
+        self._dirty = False
+        self._shown = replace(
+            snapshot(
+                store.state,
+                at=self._clock(),
+                label=label,
+                best=self._best,
+                trials=tuple(self._trials),
+                spent=self._spent,
+            ),
+            holder=holder,
+            runner_up=self._runner_up,
+            center=self._center,
+            curves=curves,
+            series=series,
+            focus=focus,
+            disk=self._disk,
+        )
+        self._post(SnapshotTaken(self._shown))
+
+    def _wanted_curves(self, store: SqliteStore) -> Mapping[int, Curve]:
+        old = self._shown.curves if self._shown is not None else {}
+        wanted: dict[int, Curve] = {}
+        for number in sorted(self._on_screen):
+            if number not in self._curves:
+                self._curves[number] = _Learning()
+                self._curves[number].extend(store, number)
+            self._curves.move_to_end(number)
+            curve = self._curves[number].curve()
+            # The same curve stays the same object: that is how the table knows a row that did not change.
+            wanted[number] = old[number] if old.get(number) == curve else curve
+        while len(self._curves) > max(MAX_CURVES, len(wanted)):
+            self._curves.popitem(last=False)
+        return wanted
+
+    def _plotted_series(self, store: SqliteStore) -> Mapping[int, Series]:
+        series, more = self._series.read(store, self._plotted & store.state.trials.keys())
+        if more:
+            self._wake.set()
+        return series
+
+    def _focus(self, store: SqliteStore, changes: list[Change]) -> Focus | None:
+        selected = self._selected
+        if selected is None or selected not in store.state.trials:
+            return None
+        old = self._shown.focus if self._shown is not None else None
+        if old is not None and old.trial == selected and not any(change.trial == selected for change in changes):
+            return old
+        return Focus(selected, tuple(store.jobs(selected)))
+
+    # -- writing
+
+    def _enter_commands(self) -> None:
+        entered = False
+        try:
+            while True:
+                verb, args, tell = self._commands.get_nowait()
+                try:
+                    # Opened for each: a command is rare, and the file is only ever open for writing while one is given.
+                    with closing(SqliteStore.open(self._folder / DATABASE)) as store:
+                        number = store.submit(verb, args, whoami(self._client))
+                        self._asked.add(number)
+                        if tell is not None:
+                            tell(number)
+                    entered = True
+                except UserError as error:
+                    self._post(Told(f"{verb} was not entered: {error}", warning=True))
+        except queue.Empty:
+            pass
+        if entered and not self._runs_here and not (self._lease is not None and self._lease.alive):
+            threading.Thread(target=self._steward, name="steward", daemon=True).start()
+
+    def _steward(self) -> None:
+        """Nobody runs the sweep: apply the commands to what it left running."""
+        try:
+            steward(self._folder.parents[2], self._folder.name)
+        except UserError as error:
+            self._post(Told(f"nobody runs the sweep, and the command waits: {error}", warning=True))

@@ -1,0 +1,147 @@
+"""`sweeptui best`: the best configurations, in every form in which they are used again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweeptui.cli.options import json_option, root_option, sweep_argument
+from sweeptui.core.analysis.best import (
+    PATCH_DIR,
+    as_overrides,
+    as_patch,
+    as_yaml,
+    differing,
+    ranked,
+    training_command,
+)
+from sweeptui.core.analysis.summary import best_json, goal, json_line, tool_of
+from sweeptui.core.errors import UserError
+from sweeptui.core.template import format_value
+from sweeptui.launch import existing_sweep
+from sweeptui.survey import open_sweep
+
+if TYPE_CHECKING:
+    from sweeptui.core.analysis.best import Ranked
+    from sweeptui.core.state import SweepState
+
+EXIT_NO_SUCCESS = 3
+RULE = "=" * 60
+THIN_RULE = "-" * 40
+
+
+@click.command()
+@sweep_argument
+@click.option("--top-n", type=click.IntRange(min=1), default=1, show_default=True, help="How many to print.")
+@click.option("--show-scores", is_flag=True, help="Print the score of every trial that has one.")
+@click.option("--no-patch", is_flag=True, help="Write no config patch file.")
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Where the patch file goes; ROOT/{PATCH_DIR} where not given.",
+)
+@json_option
+@root_option
+def best(
+    *, sweep: str, top_n: int, show_scores: bool, no_patch: bool, output_dir: Path | None, as_json: bool, root: Path
+) -> int:
+    """Print the best configurations: as YAML, config patch, overrides and complete training command."""
+
+    folder = existing_sweep(root, sweep)
+    with open_sweep(folder) as store:
+        state = store.state
+    order = ranked(state.trials.values(), goal(state))
+    if not order:
+        click.echo(f"error: no trial of sweep {sweep} has given a score yet, so none is the best", err=True)
+        return EXIT_NO_SUCCESS
+    first = order[0]
+    patch = None if no_patch else _write_patch(state, first, output_dir or root / PATCH_DIR)
+    tool = tool_of(state)
+    command = training_command(tool, state.name, folder, first.trial)
+    if as_json:
+        shape: dict[str, Any] = {
+            "sweep": state.name,
+            "metric": state.config.get("protein_config", {}).get("metric"),
+            "goal": goal(state),
+            "best": _ranked_json(state, first),
+            "tied": [other.trial.id for other in order[1:] if other.rank == 1],
+            "top": [_ranked_json(state, item) for item in order[:top_n]],
+            "yaml": as_yaml(first.trial.params),
+            "patch": None if patch is None else str(patch),
+            "overrides": as_overrides(first.trial.params),
+            "command": command,
+            "cwd": tool.working_dir,
+        }
+        if show_scores:
+            shape["scores"] = [{"rank": item.rank, **best_json(item.trial)} for item in order]
+        click.echo(json_line(shape))
+        return 0
+    _print_heading(state, order, show_scores)
+    if top_n > 1:
+        _print_top(order[:top_n])
+    _print_forms(first, patch, command, tool.working_dir)
+    return 0
+
+
+def _ranked_json(state: SweepState, item: Ranked) -> dict[str, Any]:
+
+    return {"rank": item.rank, "run": f"{state.name}_{item.trial.id}", **best_json(item.trial)}
+
+
+def _write_patch(state: SweepState, first: Ranked, folder: Path) -> Path:
+
+    path = folder / f"{state.name}_best.yaml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(as_patch(state.name, first.trial), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); choose another --output-dir, or --no-patch"
+        ) from None
+    return path
+
+
+def _print_heading(state: SweepState, order: list[Ranked], show_scores: bool) -> None:
+    first = order[0]
+    click.echo(f"Best run: {state.name}_{first.trial.id} (score: {first.score!r})")
+    tied = [other.trial.id for other in order[1:] if other.rank == 1]
+    if tied:
+        click.echo(f"Tied with: {', '.join(tied)} (the one of lower cost comes first, then the earlier one)")
+    if show_scores:
+        click.echo(f"\nAll scores ({len(order)} runs):")
+        for item in order:
+            click.echo(f"  {item.rank}. {item.trial.id}: {item.score!r}{_cost(item)}")
+
+
+def _print_top(top: list[Ranked]) -> None:
+
+    click.echo(f"\nTop {len(top)} configurations (only what differs between them):")
+    names = differing(top)
+    for item in top:
+        click.echo(f"  {item.rank}. {item.trial.id} (score: {item.score!r}{_cost(item)})")
+        for name in names:
+            if name in item.trial.params:
+                click.echo(f"       {name}: {format_value(item.trial.params[name])}")
+
+
+def _print_forms(first: Ranked, patch: Path | None, command: list[str], cwd: str | None) -> None:
+
+    click.echo(f"\n{RULE}\nBEST HYPERPARAMETERS:\n{RULE}")
+    click.echo(f"\n1. As YAML config:\n{THIN_RULE}")
+    click.echo(as_yaml(first.trial.params), nl=False)
+    if patch is None:
+        click.echo("\n2. Config patch: not written (--no-patch)")
+    else:
+        click.echo(f"\n2. Config patch saved to: {patch}\n   Use with: +trainer/patch={patch.stem}")
+    click.echo(f"\n3. As command-line overrides:\n{THIN_RULE}")
+    click.echo(shlex.join(as_overrides(first.trial.params)))
+    click.echo(f"\n4. Complete training command:\n{THIN_RULE}")
+    elsewhere = f"cd {shlex.quote(cwd)} && " if cwd and Path(cwd) != Path.cwd() else ""
+    click.echo(elsewhere + shlex.join(command))
+
+
+def _cost(item: Ranked) -> str:
+    return "" if item.trial.cost is None else f", cost: {item.trial.cost!r}"

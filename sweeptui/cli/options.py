@@ -1,0 +1,68 @@
+"""What several commands share: the root, sweeps, trials, and options that take key=value."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from sweeptui.cli.complete import SweepName, TrialName
+from sweeptui.core.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Decorator: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any]]"
+
+_TRIAL = re.compile(r"(?:trial_)?0*([1-9][0-9]*)")
+
+root_option = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    default=Path(),
+    help="The project's folder: sweeps lie in ROOT/train_dir/sweeps. The current folder where not given.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; the shapes are in docs/cli.md.")
+sweep_argument = click.argument("sweep", type=SweepName())
+
+
+def trials_argument(*, required: bool) -> Decorator:
+    return click.argument("trials", nargs=-1, required=required, type=TrialName(), metavar="TRIAL...")
+
+
+def parse_trials(words: Iterable[str]) -> list[int]:
+    """Read trials given as 3, 0003 or trial_0003. Raises `UserError`."""
+    numbers: list[int] = []
+    for word in words:
+        match = _TRIAL.fullmatch(word)
+        if match is None:
+            raise UserError(f"{word!r} is no trial; write its number (3) or its id (trial_0003)")
+        numbers.append(int(match[1]))
+    return numbers
+
+
+class PairsCommand(click.Command):
+    """Lets an option that takes key=value take several in a row: `--overrides a=1 b=2`."""
+
+    pair_options = frozenset({"--args", "--overrides", "--set", "--train-override", "--eval-override"})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self.spread(args))
+
+    def spread(self, args: list[str]) -> list[str]:
+        """Return the words with the option before each of its values."""
+        spread: list[str] = []
+        option, first = "", True
+        for word in args:
+            if word in self.pair_options:
+                option, first = word, True
+            elif option and "=" in word and not word.startswith("-"):
+                if not first:
+                    spread.append(option)
+                first = False
+            else:
+                option = ""
+            spread.append(word)
+        return spread

@@ -1,0 +1,188 @@
+"""`list`, `show` and `logs`: what sweeps there are and what became of their trials."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeptui.cli.complete import TrialName
+from sweeptui.cli.options import json_option, parse_trials, root_option, sweep_argument
+from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, unreadable_json
+from sweeptui.core.ansi import sanitize
+from sweeptui.core.errors import UserError
+from sweeptui.core.ingest import Files
+from sweeptui.core.logs import LogTail, colours_wanted
+from sweeptui.launch import existing_sweep, sweeps_dir
+from sweeptui.survey import living_jobs, open_sweep, sight, sightings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sweeptui.core.stores.sqlite import SqliteStore
+    from sweeptui.core.trial import Job, Trial
+
+FOLLOW_INTERVAL_S = 0.2
+
+
+@click.command("list")
+@json_option
+@root_option
+def list_(*, as_json: bool, root: Path) -> int:
+    """List the sweeps and their state."""
+
+    found = sightings(sweeps_dir(root))
+    if as_json:
+        shapes = [
+            unreadable_json(seen.name, str(seen.folder), seen.problem)
+            if seen.state is None
+            else sweep_json(seen.state, label=seen.label, path=str(seen.folder), holder=_holder(seen.holder))
+            for seen in found
+        ]
+        click.echo(json_line(shapes))
+        return 0
+    if not found:
+        click.echo(f"no sweeps in {sweeps_dir(root)}; start one with: sweeptui RECIPE")
+        return 0
+    rows = [("SWEEP", "STATE", "TRIALS", "DONE", "FAILED", "BEST", "RUN BY")]
+    for seen in found:
+        if seen.state is None:
+            rows.append((seen.name, seen.label, "", "", "", "", seen.problem))
+            continue
+        shape = sweep_json(seen.state, label=seen.label, path="", holder=_holder(seen.holder))
+        counts, best = shape["counts"], shape["best"]
+        rows.append(
+            (
+                seen.name,
+                seen.label,
+                f"{shape['trial_count']}/{shape['max_trials']}",
+                str(counts["completed"] + counts["stopped"]),
+                str(counts["failed"] + counts["killed"]),
+                "-" if best is None else f"{best['score']!r} ({best['id']})",
+                shape["holder"] or "",
+            )
+        )
+    _table(rows)
+    return 0
+
+
+@click.command()
+@sweep_argument
+@json_option
+@root_option
+def show(*, sweep: str, as_json: bool, root: Path) -> int:
+    """Show a sweep's trials."""
+
+    folder = existing_sweep(root, sweep)
+    with open_sweep(folder) as store:
+        seen = sight(folder, store)
+        jobs = [job for number in store.state.trials for job in store.jobs(number)]
+        shape = show_json(store.state, jobs, label=seen.label, path=str(folder), holder=_holder(seen.holder))
+    if as_json:
+        click.echo(json_line(shape))
+        return 0
+    by = f", run by {shape['holder']}" if shape["holder"] else ""
+    because = f": {shape['reason']}" if shape["reason"] else ""
+    click.echo(f"{shape['name']} is {shape['state']}{because}{by}")
+    rows = [("TRIAL", "STATUS", "SCORE", "COST", "TRY", "REASON")]
+    for trial in shape["trials"]:
+        failure = f" ({trial['failure']})" if trial["failure"] else ""
+        rows.append(
+            (
+                trial["id"],
+                trial["status"] + failure,
+                "-" if trial["score"] is None else repr(trial["score"]),
+                "-" if trial["cost"] is None else f"{trial['cost']:.4g}",
+                str(trial["attempts"]),
+                trial["reason"],
+            )
+        )
+    _table(rows)
+    if shape["best"]:
+        click.echo(f"\nbest: {shape['best']['id']} with {shape['best']['score']!r}; more with: sweeptui best {sweep}")
+    return 0
+
+
+@click.command()
+@sweep_argument
+@click.argument("trial", type=TrialName())
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the trial ends.")
+@click.option("--stage", type=click.Choice(["train", "eval"]), help="The newest job's where not given.")
+@click.option("--attempt", type=click.IntRange(min=1), help="The newest one where not given.")
+@root_option
+def logs(*, sweep: str, trial: str, follow: bool, stage: str | None, attempt: int | None, root: Path) -> int:
+    """Print or follow a trial's log."""
+
+    [number] = parse_trials([trial])
+    folder = existing_sweep(root, sweep)
+    with open_sweep(folder) as store:
+        known = store.state.trials.get(number)
+        if known is None:
+            raise UserError(f"sweep {sweep} has no trial {number}; it has {len(store.state.trials)}")
+        chosen = _jobs(store, known, stage, attempt)
+        if not chosen:
+            wanted = f"{stage or 'job'}{f' attempt {attempt}' if attempt else ''}"
+            raise UserError(f"{known.id} of sweep {sweep} has no {wanted} yet (it is {known.status})")
+        shown: set[int] = set()
+        job: Job | None = chosen[-1]
+        while job is not None:
+            shown.add(job.id)
+            _print_log(store, Files(folder).log(job), job if follow else None)
+            job = _next_job(store, number, stage, shown) if follow and attempt is None else None
+    return 0
+
+
+def _jobs(store: SqliteStore, trial: Trial, stage: str | None, attempt: int | None) -> list[Job]:
+    jobs = store.jobs(trial.number)
+    return [job for job in jobs if stage in (None, job.stage.value) and attempt in (None, job.attempt)]
+
+
+def _print_log(store: SqliteStore, path: Path, following: Job | None) -> None:
+    """Print a log to its end; of a job that still runs, to the job's end."""
+
+    tail = LogTail(path)
+    colour = colours_wanted()
+    while True:
+        over = following is None or not _still_written(store, following)
+        for line in tail.rest() if over else tail.lines():
+            click.echo(sanitize(line, colour=colour), color=colour)
+        if over:
+            return
+        time.sleep(FOLLOW_INTERVAL_S)
+        store.refresh()
+
+
+def _still_written(store: SqliteStore, job: Job) -> bool:
+    """Whether the job runs: so the store says, and somebody runs the sweep or the job's own processes live."""
+
+    if all(running.id != job.id for running in store.state.running_jobs.values()):
+        return False
+    lease = store.lease()
+    return (lease is not None and lease.alive) or any(True for _ in living_jobs(store.path.parent, [job]))
+
+
+def _next_job(store: SqliteStore, number: int, stage: str | None, shown: set[int]) -> Job | None:
+    """Wait for the next job of a trial that has not ended. None where there will be none."""
+    while True:
+        store.refresh()
+        trial = store.state.trials[number]
+        new = [job for job in _jobs(store, trial, stage, None) if job.id not in shown]
+        if new:
+            return new[0]
+        lease = store.lease()
+        if trial.status.terminal or lease is None or not lease.alive:
+            return None
+        time.sleep(FOLLOW_INTERVAL_S)
+
+
+def _holder(lease: object) -> str | None:
+    return None if lease is None else str(lease)
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
+        click.echo("  ".join([*cells, row[-1]]).rstrip())

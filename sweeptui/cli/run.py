@@ -1,0 +1,209 @@
+"""`run`, `continue` and `attach`: a sweep in the cockpit or headless."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from sweeptui import headless as plain
+from sweeptui import launch
+from sweeptui.cli.complete import RecipeName
+from sweeptui.cli.compose import compose
+from sweeptui.cli.options import PairsCommand, json_option, root_option, sweep_argument
+from sweeptui.cli.project import ADVICE, default_words
+from sweeptui.core.analysis.summary import json_line
+from sweeptui.core.errors import UserError
+from sweeptui.recipes.find import list_recipes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sweeptui.core.config import SweepTool
+    from sweeptui.launch import Session
+
+FIELDS = {
+    "sweep_name": "sweep_name",
+    "max_trials": "max_trials",
+    "max_parallel_jobs": "max_parallel_jobs",
+    "method": "protein_config.method",
+    "seed": "seed",
+    "dispatcher": "dispatcher_type",
+    "scheduler": "scheduler",
+    "recipe_module": "recipe_module",
+    "train_entrypoint": "train_entrypoint",
+    "eval_entrypoint": "eval_entrypoint",
+}
+"""Option -> the field of the configuration that it sets."""
+EXIT_USAGE = 2
+
+
+class RunCommand(PairsCommand):
+    """Without a recipe, takes the words of the project's default sweep first, so that options given here win."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            given, _, _ = self.make_parser(ctx).parse_args(args=self.spread(args))
+            if not isinstance(given.get("recipe"), str) and not given.get("help"):
+                args = [*(default_words(self.params, Path.cwd()) or ()), *args]
+        return super().parse_args(ctx, args)
+
+
+def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--headless", is_flag=True, help="Plain lines instead of the cockpit; so too without a terminal."),
+        click.option("--quiet", is_flag=True, help="Headless: only results, failures and the summary."),
+        click.option(
+            "--detach", is_flag=True, help="Headless: an interrupt leaves trials running, to be adopted later."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Headless, one JSON object per line; see docs/cli.md."),
+        root_option,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(cls=RunCommand)
+@click.argument("recipe", required=False, type=RecipeName())
+@click.option("--sweep-name", help="Made up where not given; the same name goes on with the same sweep.")
+@click.option("--max-trials", "--num-trials", type=click.IntRange(min=1), help="How many trials in all.")
+@click.option("--max-parallel-jobs", type=click.IntRange(min=1), help="How many run at once.")
+@click.option("--method", help="bayes, random, or an installed optimizer's name.")
+@click.option("--seed", type=int, help="Of the suggestions and the trials.")
+@click.option("--dispatcher", help="Where jobs run: local.")
+@click.option("--scheduler", help="optimizing, sequential, or an installed scheduler's name.")
+@click.option("--set", "--overrides", "settings", multiple=True, metavar="FIELD=VALUE", help="Any field; repeatable.")
+@click.option("--args", "arguments", multiple=True, metavar="NAME=VALUE", help="The recipe's arguments; repeatable.")
+@click.option("--train-override", multiple=True, metavar="PATH=VALUE", help="Passed to each training; repeatable.")
+@click.option("--eval-override", multiple=True, metavar="PATH=VALUE", help="Passed to each evaluation; repeatable.")
+@click.option("--recipe-module", metavar="MODULE", help="The module with the training and evaluation functions.")
+@click.option("--train-entrypoint", metavar="NAME", help="Its training function.")
+@click.option("--eval-entrypoint", metavar="NAME", help="Its evaluation function.")
+@click.option("--new", is_flag=True, help="Start a new sweep even where an unfinished one of this recipe could go on.")
+@click.option(
+    "--accept-changes",
+    type=click.Choice(["keep", "forget"]),
+    help="Go on although the search space, metric or goal changed: old trials inform the optimizer, or do not.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the first trial's exact commands and run nothing.")
+@_how_to_run
+@click.pass_context
+def run(ctx: click.Context, /, *, recipe: str | None, root: Path, dry_run: bool, **given: Any) -> int:
+    """Run a recipe's sweep, or go on with it.
+
+    RECIPE is a name (see: sweeptui recipes), module:function, file.py:function or a YAML file. Without it, the
+    project's default sweep is run: [tool.sweeptui] in pyproject.toml, or sweeptui.toml.
+    """
+    if recipe is None:
+        return _no_recipe(ctx, root, is_headless=_is_headless(given["headless"], given["as_json"]))
+    tool = _tool(recipe, given)
+    if dry_run:
+        return _dry_run(recipe, tool, root, as_json=given["as_json"])
+    is_headless = _is_headless(given["headless"], given["as_json"])
+    session = launch.prepare(
+        recipe,
+        tool,
+        root,
+        label="headless" if is_headless else "cockpit",
+        accept_changes=given["accept_changes"],
+        new=given["new"],
+    )
+    return _run(session, is_headless, as_json=given["as_json"], quiet=given["quiet"], detach=given["detach"])
+
+
+def _tool(recipe: str, given: Mapping[str, Any]) -> SweepTool:
+    fields = {field: given[option] for option, field in FIELDS.items() if given[option] is not None}
+    return compose(
+        recipe,
+        given["arguments"],
+        fields,
+        given["settings"],
+        {"train_overrides": given["train_override"], "eval_overrides": given["eval_override"]},
+    )
+
+
+def read_words(words: Sequence[str]) -> tuple[str, SweepTool]:
+    """The recipe and the configuration that the words of a `run` command line ask for. Raises `UserError`."""
+    if words[0].startswith("-"):
+        raise UserError(f"{words[0]!r} is no recipe; `sweeptui recipes` lists those there are")
+    try:
+        given = run.make_context("run", list(words)).params
+    except click.ClickException as error:
+        raise UserError(error.format_message()) from None
+    return words[0], _tool(words[0], given)
+
+
+@click.command("continue")
+@sweep_argument
+@_how_to_run
+def continue_(*, sweep: str, root: Path, headless: bool, as_json: bool, quiet: bool, detach: bool) -> int:
+    """Go on with a sweep as it was configured."""
+    is_headless = _is_headless(headless, as_json)
+    session = launch.reopen(root, sweep, label="headless" if is_headless else "cockpit")
+    return _run(session, is_headless, as_json=as_json, quiet=quiet, detach=detach)
+
+
+@click.command()
+@sweep_argument
+@click.option("--headless", is_flag=True, help="Plain lines instead of the cockpit; so too without a terminal.")
+@click.option("--quiet", is_flag=True, help="Headless: only results, failures and the summary.")
+@click.option("--read-only", is_flag=True, help="A cockpit that changes nothing.")
+@click.option("--browser-tab", is_flag=True, hidden=True)  # how `serve` starts what it shows in a tab
+@json_option
+@root_option
+def attach(
+    *, sweep: str, root: Path, headless: bool, as_json: bool, quiet: bool, read_only: bool, browser_tab: bool
+) -> int:
+    """Watch a sweep that runs elsewhere, and act on it."""
+    path = launch.existing_sweep(root, sweep)
+    if browser_tab:
+        from sweeptui.app.browser import show_in_tab  # noqa: PLC0415 - as below
+
+        return show_in_tab(path, read_only=read_only)
+    if _is_headless(headless, as_json):
+        return plain.follow(path, as_json=as_json, quiet=quiet)
+    return _cockpit(None, path, read_only=read_only)
+
+
+def _run(session: Session, is_headless: bool, *, as_json: bool, quiet: bool, detach: bool) -> int:
+    if is_headless:
+        return plain.run(session, as_json=as_json, quiet=quiet, detach=detach)
+    return _cockpit(session, session.path)
+
+
+def _cockpit(session: Session | None, path: Path, *, read_only: bool = False) -> int:
+    from sweeptui.app import run_cockpit  # noqa: PLC0415 - Textual is not for those who run headless
+
+    return run_cockpit(session, path, read_only=read_only)
+
+
+def _is_headless(asked: bool, as_json: bool) -> bool:
+    # The cockpit reads keys from stdin and draws on stderr, so that a redirected one leaves it blind or invisible.
+    on_a_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return asked or as_json or not on_a_terminal or os.environ.get("TERM") == "dumb"
+
+
+def _dry_run(recipe: str, tool: Any, root: Path, *, as_json: bool) -> int:
+    commands = launch.dry_run(recipe, tool, root)
+    if as_json:
+        click.echo(json_line([{"stage": stage.value, "argv": argv} for stage, argv in commands]))
+    else:
+        for stage, argv in commands:
+            click.echo(f"{stage}: {shlex.join(argv)}")
+    return 0
+
+
+def _no_recipe(ctx: click.Context, root: Path, *, is_headless: bool) -> int:
+    given = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if is_headless or set(given) - {"root"}:
+        recipes = "\n".join(f"  {recipe.name:<14} {recipe.line}" for recipe in list_recipes())
+        click.echo(f"error: {ADVICE}\n\nrecipes:\n{recipes}", err=True)
+        return EXIT_USAGE
+    from sweeptui.app.home import run_home  # noqa: PLC0415 - as below
+
+    return run_home(root, read_words)

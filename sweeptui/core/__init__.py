@@ -1,0 +1,1 @@
+"""The engine: what is searched, remembered and run. Nothing here draws on a screen."""

@@ -1,0 +1,408 @@
+"""What a user writes: a `SweepTool`, and the models inside it.
+
+Every mistake is a `pydantic.ValidationError` that `errors.explain` turns into one sentence with the field's full path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    Field,
+    SkipValidation,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+
+from sweeptui.core.distributions import DISTRIBUTIONS, Distribution, distribution_from
+from sweeptui.core.errors import FieldError, UserError, explain
+from sweeptui.core.fields import (
+    Argv,
+    AtLeastOne,
+    Count,
+    Json,
+    Model,
+    NotNegative,
+    PathText,
+    Positive,
+    Real,
+    Text,
+    mistake,
+    mistakes,
+    moved,
+    name_in,
+)
+from sweeptui.core.space import Space, leaves
+from sweeptui.core.trial import FailureKind, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+METHODS = ("bayes", "random")
+SCHEDULERS = ("optimizing", "sequential")
+DEFAULT_RETRIES = {FailureKind.LOST: 3, FailureKind.DISPATCH_ERROR: 3, FailureKind.PREEMPTED: 100}
+"""The machine's failures are tried again, the configuration's are not."""
+
+PLAIN = ("values", "value")
+"""Arguments of a distribution that it keeps in the plain form in which JSON gives them back."""
+
+SWEEP_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def _list_distributions(schema: dict[str, Any]) -> None:
+    schema.pop("default")
+    schema["enum"] = sorted(DISTRIBUTIONS)
+
+
+class ParameterConfig(Model):
+    """One parameter of the search.
+
+    Where no distribution is named, `values` make it categorical, `value` constant, two whole bounds int_uniform and
+    other bounds uniform.
+    """
+
+    distribution: Annotated[str, SkipValidation, Field(json_schema_extra=_list_distributions)] = ""
+    min: Annotated[int | float | None, SkipValidation] = None
+    max: Annotated[int | float | None, SkipValidation] = None
+    mean: Annotated[int | float | None, SkipValidation] = None
+    """Where the search starts; the middle of the axis where it is not given."""
+    scale: Annotated[float | Literal["auto", "time"], SkipValidation] = "auto"
+    """How far a search around a good value reaches, on an axis from -1 to 1; "auto" is 0.5, "time" is half a doubling
+    up and down (log_normal only)."""
+    values: Annotated[list[Any] | None, SkipValidation] = None
+    value: Annotated[Any, SkipValidation] = None
+
+    @model_validator(mode="after")
+    def _is_a_distribution(self) -> Self:
+        try:
+            distribution = self.to_distribution()
+        except FieldError as error:
+            given = getattr(self, error.path[0], None)
+            raise mistakes(type(self).__name__, [(error.path, error.problem, given)]) from None
+        # Past the validation of assignments, which would come back here.
+        self.__dict__["distribution"] = distribution.name
+        self.__dict__.update({name: getattr(distribution, name) for name in distribution.arguments if name in PLAIN})
+        return self
+
+    def to_distribution(self) -> Distribution:
+        return distribution_from(self._given())
+
+    @classmethod
+    def from_distribution(cls, distribution: Distribution) -> Self:
+        return cls.model_validate(distribution.to_json())
+
+    @model_serializer
+    def _given(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return {"distribution": self.distribution} | {
+            name: value for name, value in fields.items() if value is not None or name == "value"
+        }
+
+
+class ProteinSettings(Model):
+    """How Protein searches."""
+
+    other_names: ClassVar[Mapping[str, str]] = {"acquisition_fn": "acquisition"}
+
+    num_random_samples: Count = 5
+    """Trials spread over the space before the model takes over."""
+    max_suggestion_cost: Positive | None = None
+    """In the sweep's cost unit; configurations predicted to cost more are tried last."""
+    resample_frequency: Count = 0
+    """Every so many trials a good configuration runs again, to learn its noise; 0 for never."""
+    global_search_scale: Positive = 1.0
+    """Factor on the `scale` of every parameter."""
+    random_suggestions: Count = 1024
+    """Candidates drawn from the whole space."""
+    suggestions_per_pareto: Count = 256
+    """Candidates drawn around each good configuration."""
+    expansion_rate: NotNegative = 0.25
+    """How far beyond the dearest good configuration "naive" aims, as a share of its cost."""
+    seed_with_search_center: StrictBool = True
+    """The first trial is every parameter's mean."""
+    acquisition: Literal["naive", "ei", "ucb"] = "ei"
+    ucb_beta: NotNegative = 2.0
+    """Standard deviations that "ucb" adds to the mean."""
+    randomize_acquisition: StrictBool = False
+    """Each trial draws anew how much it explores."""
+
+
+class ProteinConfig(Model):
+    """What is searched for, where, and how."""
+
+    metric: Text = "score"
+    goal: Literal["maximize", "minimize"] = "maximize"
+    method: str = "bayes"
+    """"bayes", "random", or a plug-in of the entry-point group sweeptui.optimizers."""
+    parameters: dict[str, ParameterConfig]
+    """By dot path, flat or nested."""
+    settings: ProteinSettings = Field(default_factory=ProteinSettings)
+
+    @field_validator("method")
+    @classmethod
+    def _method_is_known(cls, method: str) -> str:
+        if method == "genetic":
+            raise mistake("is 'genetic', which is not available yet; use 'bayes' or 'random'")
+        return name_in(method, METHODS, "sweeptui.optimizers")
+
+    @field_validator("parameters", mode="before", json_schema_input_type=dict[str, ParameterConfig | dict[str, Any]])
+    @classmethod
+    def _flatten(cls, parameters: Any) -> Any:
+        if not isinstance(parameters, Mapping):
+            return parameters
+        if not parameters:
+            raise mistake("is empty; give at least one parameter to search")
+        try:
+            found = leaves(parameters)
+        except FieldError as error:
+            raise mistakes(cls.__name__, [(error.path, error.problem, parameters)]) from None
+        flat: dict[str, ParameterConfig] = {}
+        wrong = []
+        for path, leaf in found:
+            try:
+                flat[".".join(path)] = _parameter(leaf)
+            except ValidationError as error:
+                # The place is given in the user's own keys, so that it can be found again in a file.
+                wrong += moved(error, *path)
+        if wrong:
+            raise mistakes(cls.__name__, wrong)
+        return flat
+
+    @property
+    def space(self) -> Space:
+        return Space.from_parameters(self.parameters)
+
+
+def _parameter(leaf: Any) -> ParameterConfig:
+    if isinstance(leaf, Distribution):
+        return ParameterConfig.from_distribution(leaf)
+    return ParameterConfig.model_validate(leaf)
+
+
+class SimulationConfig(Model):
+    """One task that a trained policy is evaluated on."""
+
+    name: Text
+    env: str | None = None
+    episodes: AtLeastOne = 10
+    overrides: dict[str, Json] = Field(default_factory=dict)
+
+
+class SweepConfig(Model):
+    """A sweep's search and budget, for `SweepTool(sweep=...)`."""
+
+    other_names: ClassVar[Mapping[str, str]] = {"max_trials": "num_trials"}
+
+    num_trials: AtLeastOne = 10
+    protein: ProteinConfig
+    evaluation_simulations: list[SimulationConfig] = Field(default_factory=list)
+
+
+def _never_used() -> ProteinConfig:
+    raise AssertionError("a SweepTool without protein_config was refused before")
+
+
+class SweepTool(Model):
+    """A sweep: what is searched, what is run for it, and within which limits."""
+
+    other_names: ClassVar[Mapping[str, str]] = {"num_trials": "max_trials"}
+
+    sweep_name: str | None = None
+    """Made up where it is not given."""
+    protein_config: ProteinConfig = Field(default_factory=_never_used)
+    sweep: SweepConfig | None = Field(default=None, exclude=True)
+    """Another way to give protein_config, max_trials and evaluation_simulations; None once they are taken from it."""
+
+    max_trials: AtLeastOne = 10
+    max_parallel_jobs: AtLeastOne = 1
+    max_parallel_evals: AtLeastOne | None = None
+    """As max_parallel_jobs where it is not given."""
+    monitoring_interval: Positive = 5.0
+    """Seconds between two looks at remote jobs; local ones tell by themselves."""
+    scheduler: str = "optimizing"
+    """"optimizing", "sequential", or a plug-in of the entry-point group sweeptui.schedulers."""
+    suggest_ahead: Count | None = None
+    """Suggestions prepared before a slot is free; 0 waits for every result that is due. Chosen by the scheduler and
+    max_parallel_jobs where it is not given."""
+
+    recipe_module: str | None = None
+    train_entrypoint: Text = "train"
+    eval_entrypoint: str | None = "evaluate"
+    """Of recipe_module, as train_entrypoint is; None for a sweep without evaluations."""
+    train_command: Argv | None = None
+    """Arguments with placeholders; text is split as a shell would split it."""
+    eval_command: Argv | None = None
+    train_tool_factory: SkipJsonSchema[Callable[..., Any] | None] = Field(default=None, exclude=True)
+    """Called with the run's name, it makes the tool that trains."""
+    evaluation_simulations: list[SimulationConfig] = Field(default_factory=list)
+    train_overrides: dict[str, Json] = Field(default_factory=dict)
+    eval_overrides: dict[str, Json] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict)
+    """Added to the environment of every job."""
+    working_dir: PathText | None = None
+    """Where jobs run; where the sweep was started, if not given."""
+    dispatcher_type: Literal["local", "skypilot", "hybrid_remote_train"] = "local"
+    capture_output: StrictBool = True
+    """Without a screen, the lines of the jobs' logs are printed, too."""
+
+    metric_source: Literal["report", "log"] = "report"
+    metric_regex: str | None = None
+    """For metric_source "log", with a group named score, and perhaps step, total and cost."""
+
+    train_timeout_s: Positive | None = None
+    eval_timeout_s: Positive | None = None
+    queue_timeout_s: Positive | None = None
+    kill_grace_s: NotNegative = 10.0
+    retries: dict[FailureKind, Count] = Field(default_factory=lambda: dict(DEFAULT_RETRIES))
+    """New attempts for each kind of failure; what is given here changes the defaults of lost, dispatch_error and
+    preempted, the other kinds have none."""
+    breaker_failures: Count = 5
+    """So many failures of one kind in a row stop the launching; 0 for never."""
+
+    max_wall_time_s: Positive | None = None
+    max_cost: Positive | None = None
+    """In cost_unit."""
+    target_score: Real | None = None
+    cost_unit: Text = "seconds"
+    gpus_per_trial: Count = 0
+    cpus_per_trial: AtLeastOne = 1
+    min_free_disk_mb: NotNegative = 200.0
+    seed: Count = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold_sweep(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        sweep = data.get("sweep")
+        if sweep is None:
+            if "protein_config" in data:
+                return data
+            raise mistakes(cls.__name__, [(("protein_config",), "is missing; say what to search, or give sweep", None)])
+        twice = sorted({"protein_config", "evaluation_simulations", "max_trials", "num_trials"} & data.keys())
+        if twice:
+            raise mistakes(
+                cls.__name__, [(("sweep",), f"and {twice[0]} are both set; set {twice[0]} inside of sweep only", sweep)]
+            )
+        try:
+            folded = SweepConfig.model_validate(sweep)
+        except ValidationError as error:
+            raise mistakes(cls.__name__, moved(error, "sweep")) from None
+        return {
+            **data,
+            "sweep": None,
+            "protein_config": folded.protein,
+            "max_trials": folded.num_trials,
+            "evaluation_simulations": folded.evaluation_simulations,
+        }
+
+    @field_validator("sweep_name")
+    @classmethod
+    def _name_is_a_file_name(cls, name: str | None) -> str | None:
+        if name is not None and not SWEEP_NAME.fullmatch(name):
+            raise mistake(
+                f"is {name!r}; use up to 100 letters, digits, dots, dashes and underscores, starting with a letter or "
+                f"digit and without '..'"
+            )
+        return name
+
+    @field_validator("scheduler")
+    @classmethod
+    def _scheduler_is_known(cls, scheduler: str) -> str:
+        return name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
+
+    @field_validator("metric_source", mode="before")
+    @classmethod
+    def _metric_source_is_here(cls, source: Any) -> Any:
+        if source == "wandb":
+            raise mistake("is 'wandb', which is not available in this version; use 'report' or 'log'")
+        return source
+
+    @field_validator("metric_regex")
+    @classmethod
+    def _regex_finds_a_score(cls, regex: str | None) -> str | None:
+        if regex is None:
+            return None
+        try:
+            groups = re.compile(regex).groupindex
+        except re.error as error:
+            raise mistake(f"is {regex!r}, which is no regular expression: {error}") from None
+        if "score" not in groups:
+            raise mistake(f"is {regex!r}; it needs a group named score, such as score=(?P<score>\\S+)")
+        return regex
+
+    @field_validator("retries")
+    @classmethod
+    def _retries_change_the_defaults(cls, retries: dict[FailureKind, int]) -> dict[FailureKind, int]:
+        return {**DEFAULT_RETRIES, **retries}
+
+    @field_validator("env")
+    @classmethod
+    def _env_has_names(cls, env: dict[str, str]) -> dict[str, str]:
+        for name, value in env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise mistake(f"has {name!r}, which no environment can hold; a name has characters other than =")
+        return env
+
+    @model_validator(mode="after")
+    def _metric_comes_from_one_source(self) -> Self:
+        text = None
+        if self.metric_source == "log" and self.metric_regex is None:
+            text = "is missing, and metric_source is 'log'; give one with a group named score"
+        elif self.metric_source != "log" and self.metric_regex is not None:
+            text = f"is set, but metric_source is {self.metric_source!r}; set metric_source to 'log'"
+        if text:
+            raise mistakes(type(self).__name__, [(("metric_regex",), text, self.metric_regex)])
+        return self
+
+    @property
+    def has_eval(self) -> bool:
+        """Each trial is evaluated in a job of its own after its training."""
+        by_recipe = self.train_command is None and self.recipe_module is not None and self.eval_entrypoint is not None
+        return self.eval_command is not None or by_recipe
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage.TRAIN, Stage.EVAL) if self.has_eval else (Stage.TRAIN,)
+
+    @property
+    def space(self) -> Space:
+        return self.protein_config.space
+
+    def search_signature(self) -> dict[str, Any]:
+        """What must stay the same for old trials to mean the same."""
+        return {
+            "space": self.space.to_json(),
+            "metric": self.protein_config.metric,
+            "goal": self.protein_config.goal,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """All but `train_tool_factory`, as `from_json` takes it."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Raises `UserError`."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise UserError(explain(error)) from None
+
+    def with_overrides(self, settings: Sequence[str]) -> Self:
+        """A copy with `path=value` settings applied, `protein.settings.num_random_samples=20` and the like.
+
+        Values are JSON where they are JSON, else text. Raises `UserError` for an unknown path, naming the nearest, and
+        for a wrong value.
+        """
+        from sweeptui.core.overrides import overridden  # noqa: PLC0415 - it needs this module
+
+        changed = self.from_json(overridden(self, settings))
+        changed.train_tool_factory = self.train_tool_factory
+        return changed

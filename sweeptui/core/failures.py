@@ -1,0 +1,110 @@
+"""From how a process ended to what that means for its trial, and whether it is tried again."""
+
+from __future__ import annotations
+
+import math
+import re
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeptui.core.dispatch import JobExit
+from sweeptui.core.trial import FailureKind, Job, JobOutcome
+
+LOG_TAIL_BYTES = 32 * 1024
+EXIT_KILLED = 128 + signal.SIGKILL
+
+OUT_OF_MEMORY = re.compile(
+    r"CUDA out of memory|torch\.OutOfMemoryError|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|RESOURCE_EXHAUSTED"
+    r"|HIP out of memory|MPS backend out of memory|std::bad_alloc|(?m:^\s*(?:numpy\..*)?(?:Array)?MemoryError\b)"
+)
+"""What the frameworks print when memory ran out. Only looked for where the process failed."""
+
+EXCEPTION_LINE = re.compile(r"(?m)^(?:[\w.]+(?:Error|Exception|Interrupt|Exit|Warning)\b.*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    outcome: JobOutcome
+    reason: str
+
+
+def log_tail(path: Path, size: int = LOG_TAIL_BYTES) -> str:
+    """Return the last `size` bytes of a log as text, "" where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - size))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def judge(job: Job, end: JobExit, tail: str, *, metric: str, needs_metric: bool, score: float | None) -> Verdict:
+    """Say what the end of a job means.
+
+    `score` is the objective that the job reported (None: none, NaN or infinite: as reported); it only counts where
+    `needs_metric`, that is in the last stage of a trial.
+    """
+    if job.ask is not None and end.killed:
+        return Verdict(job.ask, job.ask_reason)
+    if end.not_started:
+        return Verdict(JobOutcome.DISPATCH_ERROR, end.message)
+    if end.lost:
+        return Verdict(JobOutcome.LOST, end.message or "nobody saw it end")
+    if end.timed_out:
+        return Verdict(JobOutcome.TIMEOUT, f"{job.stage} ran longer than {job.stage}_timeout_s ({end.run_s:.0f} s)")
+    if end.killed:
+        # Its keeper was told to, but not by the sweep: the machine goes down, or the sweep could not even write it.
+        return Verdict(JobOutcome.PREEMPTED, "ended from outside of the sweep")
+    if end.code != 0:
+        return _failed(job, end, tail)
+    if needs_metric:
+        if score is None:
+            return Verdict(
+                JobOutcome.NO_METRIC,
+                f"{job.stage} exited with code 0 but never reported {metric!r}; call sweeptui.report(score=...) "
+                f"or write a JSON line to $SWEEPTUI_REPORT",
+            )
+        if not math.isfinite(score):
+            return Verdict(JobOutcome.INVALID_METRIC, f"{metric!r} was reported as {score}")
+    return Verdict(JobOutcome.COMPLETED, f"{job.stage} done in {end.run_s:.1f} s")
+
+
+def _failed(job: Job, end: JobExit, tail: str) -> Verdict:
+    if end.signal:
+        how = f"{job.stage} was ended by {_signal_name(end.signal)}"
+    else:
+        how = f"{job.stage} exited with code {end.code}"
+    said = _last_exception(tail)
+    if said:
+        how = f"{how}: {said}"
+    if end.signal == signal.SIGKILL or end.code == EXIT_KILLED or OUT_OF_MEMORY.search(tail):
+        return Verdict(JobOutcome.OUT_OF_MEMORY, how)
+    return Verdict(JobOutcome.CRASHED, how)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_exception(tail: str) -> str:
+    """The last line that looks like an exception, short enough for a table."""
+    lines = EXCEPTION_LINE.findall(tail)
+    return "".join(c for c in lines[-1].strip() if c.isprintable())[:200] if lines else ""
+
+
+def tries_left(outcome: JobOutcome, earlier: Iterable[Job], retries: Mapping[FailureKind, int]) -> int:
+    """How many more times a job that ended with `outcome` may run.
+
+    `earlier` holds the ended jobs of the same trial and stage since the user last requeued it, this one not included.
+    """
+    kind = outcome.failure
+    if kind is None:
+        return 0
+    used = sum(1 for job in earlier if job.outcome is outcome)
+    return max(0, retries.get(kind, 0) - used)

@@ -1,0 +1,204 @@
+"""What came from the jobs, written to the store: reports as they arrive, and ends with what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeptui.core.failures import judge, log_tail, tries_left
+from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective
+from sweeptui.core.trial import Job, JobOutcome, JobState, Report, Stage, TrialStatus, trial_id
+
+if TYPE_CHECKING:
+    from sweeptui.core.config import SweepTool
+    from sweeptui.core.dispatch import JobExit
+    from sweeptui.core.stores.sqlite import SqliteStore, Transaction
+
+Reader = ReportReader | LogReader
+
+AFRESH: Mapping[str, Any] = {"score": None, "cost": None, "step": None, "metrics": {}}
+"""What a trial that is trained again has not reached yet. Its checkpoint stays: the training may go on from it."""
+
+
+def token(job: Job) -> str:
+    """The name of a job, in its files and to its dispatcher: `trial_0001.train.1`."""
+    return f"{trial_id(job.trial)}.{job.stage}.{job.attempt}"
+
+
+class Files:
+    """Where things lie in a sweep's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def trial_dir(self, number: int) -> Path:
+        return self.folder / "trials" / trial_id(number)
+
+    def log(self, job: Job) -> Path:
+        return self.trial_dir(job.trial) / f"{job.stage}.{job.attempt}.log"
+
+    def reports(self, job: Job) -> Path:
+        return self.trial_dir(job.trial) / f"{job.stage}.{job.attempt}.reports.jsonl"
+
+    def checkpoints(self, number: int) -> Path:
+        return self.trial_dir(number) / "checkpoints"
+
+
+class Ingest:
+    """Reads report files and judges ends. Keeps only file positions, which the store has too (`Job.report_offset`)."""
+
+    def __init__(self, store: SqliteStore, tool: SweepTool, files: Files) -> None:
+        self._store = store
+        self._tool = tool
+        self._files = files
+        self._readers: dict[int, Reader] = {}
+
+    def forget_positions(self) -> None:
+        """After a write that failed: what was read since was not stored, so it is read again."""
+        self._readers.clear()
+
+    def fresh_reports(self, jobs: list[Job]) -> dict[int, list[ParsedReport]]:
+        """New reports by job id, for jobs that have any."""
+        found = {}
+        for job in jobs:
+            reports = self._reader(job).read()
+            if reports:
+                found[job.id] = reports
+        return found
+
+    def store_reports(self, tx: Transaction, job: Job, parsed: list[ParsedReport]) -> None:
+        """Append reports to the job's curve and bring the trial's newest values up to date."""
+        tx.set_trial(job.trial, **self._append(tx, job, parsed))
+        tx.set_job(job.id, report_offset=self._reader(job).offset)
+
+    def _append(self, tx: Transaction, job: Job, parsed: list[ParsedReport]) -> dict[str, Any]:
+        """Append reports to the job's curve; returns the trial's newest values."""
+        if parsed:
+            metric = self._tool.protein_config.metric
+            rows = [
+                Report(
+                    trial=job.trial,
+                    job=job.id,
+                    stage=job.stage,
+                    at=tx.now,
+                    step=item.step,
+                    total_steps=item.total_steps,
+                    score=objective(item, metric),
+                    cost=item.cost,
+                    checkpoint=item.checkpoint,
+                    metrics=item.metrics,
+                )
+                for item in parsed
+            ]
+            tx.add_reports(rows)
+            return self._newest(tx.trial(job.trial).metrics, rows, job.stage)
+        return {}
+
+    def end(self, tx: Transaction, job: Job, end: JobExit, order: int, **started: Any) -> bool:
+        """Write the end of a job and what follows for its trial; True if the trial ended with it, as the order-th.
+
+        `started`: fields of the job that are to be written with it.
+        """
+        reader = self._reader(job)
+        parsed = reader.read(final=True)
+        while reader.more:
+            parsed += reader.read(final=True)
+        fields = self._append(tx, job, parsed)
+        reports = [r for r in self._store.reports(job.trial, job.stage) if r.job == job.id]
+        score = next((r.score for r in reversed(reports) if r.score is not None), None)
+        cost = next((r.cost for r in reversed(reports) if r.cost is not None), None)
+        if cost is None and self._tool.cost_unit == "seconds":
+            cost = end.run_s
+        last_stage = job.stage is Stage.EVAL or not self._tool.has_eval
+        verdict = judge(
+            job,
+            end,
+            log_tail(self._files.log(job)) if end.code != 0 else "",
+            metric=self._tool.protein_config.metric,
+            needs_metric=last_stage,
+            score=score,
+        )
+        reason = verdict.reason
+        if reader.rejected.count and verdict.outcome.failure is not None:
+            skipped = reader.rejected
+            reason = f"{reason} ({skipped.count} report lines were skipped, the first: {skipped.reason})"
+        tx.set_job(
+            job.id,
+            state=JobState.ENDED,
+            outcome=verdict.outcome,
+            reason=reason,
+            exit={
+                key: value for key, value in asdict(end).items() if value is not False and value not in (None, "", {})
+            },
+            ended_at=end.ended_at or tx.now,
+            report_offset=reader.offset,
+            **started,
+        )
+        self._readers.pop(job.id, None)
+        fields["spent"] = tx.trial(job.trial).spent + (cost or 0.0)
+        if job.stage is Stage.TRAIN:
+            fields["cost"] = cost
+        fields |= self._consequence(tx, job, verdict.outcome, reason, last_stage, score)
+        terminal = fields["status"].terminal
+        if terminal:
+            fields |= {"end_order": order, "ended_at": tx.now}
+        elif fields["status"] is TrialStatus.PENDING:
+            fields |= {**AFRESH, "queued_at": tx.now}
+        tx.set_trial(job.trial, paused_from=None, **fields)
+        return bool(terminal)
+
+    def _consequence(
+        self, tx: Transaction, job: Job, outcome: JobOutcome, reason: str, last_stage: bool, score: float | None
+    ) -> dict[str, Any]:
+        again = TrialStatus.PENDING if job.stage is Stage.TRAIN else TrialStatus.TRAINED
+        match outcome:
+            case JobOutcome.COMPLETED if last_stage:
+                return {"status": TrialStatus.COMPLETED, "score": score, "reason": reason, "failure": None}
+            case JobOutcome.COMPLETED:
+                return {"status": TrialStatus.TRAINED, "reason": reason}
+            case JobOutcome.INTERRUPTED:
+                return {"status": again, "reason": reason}
+            case JobOutcome.KILLED:
+                return {"status": TrialStatus.KILLED, "reason": reason}
+            case JobOutcome.STOPPED:
+                return {"status": TrialStatus.STOPPED, "score": score, "reason": reason}
+        trial = tx.trial(job.trial)
+        earlier = [
+            other
+            for other in self._store.jobs(job.trial)
+            if other.stage is job.stage and trial.requeued_after_job < other.id < job.id
+        ]
+        left = tries_left(outcome, earlier, self._tool.retries)
+        if left > 0:
+            return {"status": again, "reason": f"will be tried again ({left} left for {outcome}): {reason}"}
+        return {"status": TrialStatus.FAILED, "failure": outcome.failure, "reason": reason}
+
+    def _newest(self, metrics: Any, rows: list[Report], stage: Stage) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        merged = dict(metrics)
+        for row in rows:
+            merged.update(row.metrics)
+            if row.score is not None:
+                fields["score"] = row.score
+            if row.checkpoint is not None:
+                fields["checkpoint"] = row.checkpoint
+            if stage is Stage.TRAIN:
+                if row.step is not None:
+                    fields["step"] = row.step
+                if row.total_steps is not None:
+                    fields["total_steps"] = row.total_steps
+        if merged != metrics:
+            fields["metrics"] = merged
+        return fields
+
+    def _reader(self, job: Job) -> Reader:
+        reader = self._readers.get(job.id)
+        if reader is None:
+            if self._tool.metric_source == "log":
+                reader = LogReader(self._files.log(job), job.report_offset, self._tool.metric_regex)
+            else:
+                reader = ReportReader(self._files.reports(job), job.report_offset)
+            self._readers[job.id] = reader
+        return reader

@@ -1,0 +1,93 @@
+"""What a scheduler decided, written down before it is done."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from sweeptui.core.errors import UserError
+from sweeptui.core.jobspec import argv_of
+from sweeptui.core.optimizers.seeding import trial_seed
+from sweeptui.core.schedulers.base import Action, Create, Evaluate, Stop, Train
+from sweeptui.core.trial import Job, JobOutcome, Stage, TrialStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sweeptui.core.config import SweepTool
+    from sweeptui.core.ingest import Files
+    from sweeptui.core.state import SweepState
+    from sweeptui.core.stores.sqlite import Transaction
+    from sweeptui.core.suggesting import Suggestions
+
+
+class Intents:
+    """Turns actions into trials and jobs, inside a transaction."""
+
+    def __init__(self, state: SweepState, files: Files, suggestions: Suggestions) -> None:
+        self._state = state
+        self._files = files
+        self._suggestions = suggestions
+
+    def possible(self, actions: Sequence[Action], *, room: bool) -> list[Action]:
+        """The actions that would write something now: a turn with nothing to write opens no transaction."""
+        ready = self._suggestions.next(self._state.last_trial + 1) is not None
+        return [
+            action
+            for action in actions
+            if isinstance(action, Stop) or (room and (ready or not isinstance(action, Create)))
+        ]
+
+    def write(self, tx: Transaction, tool: SweepTool, actions: Sequence[Action]) -> tuple[list[Job], list[Job]]:
+        """Write the intents. Returns the jobs to start, and the running ones to end.
+
+        Where GPUs are given out, it is one job at a time: the next turn, which follows at once, asks for room again.
+        """
+        starts: list[Job] = []
+        stops: list[Job] = []
+        for action in actions:
+            if isinstance(action, Stop):
+                stops += self._stop(tx, action)
+            elif not (starts and tool.gpus_per_trial):
+                starts += self._start(tx, tool, action)
+        return starts, stops
+
+    def _start(self, tx: Transaction, tool: SweepTool, action: Action) -> list[Job]:
+        match action:
+            case Create(n):
+                return self._create(tx, tool, 1 if tool.gpus_per_trial else n)
+            case Train(number):
+                return [self._job(tx, tool, number, Stage.TRAIN)]
+            case Evaluate(number):
+                return [self._job(tx, tool, number, Stage.EVAL)]
+        return []
+
+    def _create(self, tx: Transaction, tool: SweepTool, count: int) -> list[Job]:
+        jobs: list[Job] = []
+        first, ended = self._state.last_trial + 1, self._state.ended
+        for number in range(first, first + count):
+            suggestion = self._suggestions.next(number)
+            if suggestion is None:
+                break
+            trial = tx.create_trial(suggestion.params, trial_seed(tool.seed, number), suggestion.provenance)
+            jobs.append(self._job(tx, tool, trial.number, Stage.TRAIN, known_ends=ended, queued_at=tx.now))
+        return jobs
+
+    def _job(self, tx: Transaction, tool: SweepTool, number: int, stage: Stage, **fields: Any) -> Job:
+        trial = tx.trial(number)
+        attempt = 1 + (trial.attempt if stage is Stage.TRAIN else trial.eval_attempt)
+        draft = Job(id=0, trial=number, stage=stage, attempt=attempt, created_at=tx.now)
+        argv: list[str] = []
+        # An argv that cannot be rendered is found by spec_of again, and ends the job as a dispatch error.
+        with contextlib.suppress(UserError):
+            argv = argv_of(tool, self._state.name, self._files, trial, draft)
+        job = tx.create_job(number, stage, argv)
+        status = TrialStatus.TRAINING if stage is Stage.TRAIN else TrialStatus.EVALUATING
+        tx.set_trial(number, status=status, reason="", started_at=trial.started_at or tx.now, **fields)
+        return job
+
+    def _stop(self, tx: Transaction, action: Stop) -> list[Job]:
+        job = self._state.running_jobs.get(action.trial)
+        if job is None or job.ask is not None:
+            return []
+        return [tx.set_job(job.id, ask=JobOutcome.STOPPED, ask_reason=action.reason)]

@@ -1,0 +1,136 @@
+"""Between the store and the dispatcher: jobs to start, jobs that were started, jobs that ended.
+
+What the dispatcher said or did stays here until the transaction that writes it down is committed, so that a write that
+fails loses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sweeptui.core.dispatch import DispatchError, JobExit, JobPhase, JobSpec, JobUpdate, NoRoomError, Started
+from sweeptui.core.errors import UserError
+from sweeptui.core.ingest import Files, Ingest, token
+from sweeptui.core.jobspec import spec_of
+from sweeptui.core.trial import Job, JobState, trial_id
+
+if TYPE_CHECKING:
+    from sweeptui.core.config import SweepTool
+    from sweeptui.core.dispatch import Dispatcher
+    from sweeptui.core.stores.sqlite import SqliteStore, Transaction
+
+
+class Jobs:
+    """The unfinished jobs of a sweep, as far as they are in motion."""
+
+    def __init__(self, store: SqliteStore, dispatcher: Dispatcher, ingest: Ingest, files: Files) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._ingest = ingest
+        self._files = files
+        self.ends: dict[int, JobExit] = {}
+        """By job id: ended, and not written."""
+        self.started: dict[int, Started] = {}
+        """By job id: started, and not written."""
+        self.waiting: list[Job] = []
+        """Their intent is written; to be started."""
+
+    @property
+    def unwritten(self) -> bool:
+        return bool(self.ends or self.started)
+
+    def running(self) -> list[Job]:
+        """The unfinished jobs whose end has not been seen."""
+        return [job for job in self._store.state.running_jobs.values() if job.id not in self.ends]
+
+    def poll(self) -> None:
+        for update in self._dispatcher.poll():
+            self._take(update)
+
+    def write(self, tx: Transaction) -> None:
+        """Write down what was started and what ended, and what that means for the trials."""
+        begun = {
+            job_id: {"handle": started.handle, "slot": started.slot, "started_at": tx.now}
+            for job_id, started in self.started.items()
+        }
+        for job_id, fields in begun.items():
+            if job_id not in self.ends:
+                tx.set_job(job_id, state=JobState.RUNNING, **fields)
+        order = self._store.state.ended
+        for job_id, end in self.ends.items():
+            order += self._ingest.end(tx, tx.job(job_id), end, order + 1, **begun.get(job_id, {}))
+
+    def written(self) -> None:
+        """The transaction of `write` is committed."""
+        self.started.clear()
+        self.ends.clear()
+
+    def dispatch(self, tool: SweepTool) -> str:
+        """Start what waits. Returns why not, where the disk does not let a job be started; it then goes on waiting."""
+        waiting, self.waiting = self.waiting, []
+        specs: list[JobSpec] = []
+        jobs: list[Job] = []
+        trouble = ""
+
+        def refused(job: Job, error: Exception) -> None:
+            nonlocal trouble
+            if isinstance(error, NoRoomError | OSError):
+                trouble = f"{trial_id(job.trial)} cannot be started: {error}"
+                self.waiting.append(job)
+            else:
+                self.ends[job.id] = JobExit(code=None, not_started=True, message=str(error))
+
+        for job in waiting:
+            trial = self._store.state.trials[job.trial]
+            try:
+                specs.append(spec_of(tool, self._store.state.name, self._files, trial, job))
+                jobs.append(job)
+            except (UserError, OSError) as error:
+                refused(job, error)
+        for job, answer in zip(jobs, self._dispatcher.dispatch(specs) if specs else (), strict=True):
+            if isinstance(answer, DispatchError):
+                refused(job, answer)
+            else:
+                self.started[job.id] = answer
+        return trouble
+
+    def cancel(self, job: Job) -> None:
+        """End a job whose `ask` is written: one that was not started yet never will be."""
+        if job.id in {other.id for other in self.waiting}:
+            self.waiting = [other for other in self.waiting if other.id != job.id]
+            self.ends[job.id] = JobExit(code=None, killed=True)
+        elif job.id not in self.ends:
+            self._dispatcher.cancel(token(job))
+
+    def adopt(self) -> None:
+        """After a restart: find what runs, take in what ended, start what was meant to be, repeat what was asked."""
+        for job in list(self._store.state.running_jobs.values()):
+            name = token(job)
+            update = self._dispatcher.adopt(name, self._files.trial_dir(job.trial), job.handle)
+            if update is None:
+                self.waiting.append(job)
+                if job.ask is not None:
+                    self.cancel(job)
+            elif update.phase is JobPhase.ENDED:
+                self._take(update)
+            else:
+                self._reconcile(job, name, update.phase)
+
+    def _reconcile(self, job: Job, name: str, phase: JobPhase) -> None:
+        """Make what runs be as the store says: the intent was written before the deed, and the deed may be missing."""
+        if job.state is JobState.INTENT:
+            self.started[job.id] = Started(handle=job.handle, slot=job.slot)
+        if job.state is JobState.PAUSED and phase is JobPhase.RUNNING:
+            self._dispatcher.pause(name)
+        elif job.state is not JobState.PAUSED and phase is JobPhase.PAUSED:
+            self._dispatcher.resume(name)
+        if job.ask is not None:
+            self._dispatcher.cancel(name)
+
+    def _take(self, update: JobUpdate) -> None:
+        if update.phase is not JobPhase.ENDED or update.exit is None:
+            return
+        for job in self._store.state.running_jobs.values():
+            if token(job) == update.token:
+                self.ends[job.id] = update.exit
+                return

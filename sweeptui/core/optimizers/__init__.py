@@ -1,0 +1,1 @@
+"""What to try next: the optimizers, and the service that asks one of them in a process of its own."""

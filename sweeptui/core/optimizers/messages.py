@@ -1,0 +1,45 @@
+"""What goes over the pipe between a sweep and its optimizer process: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial, Suggestion
+from sweeptui.core.trial import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def request_line(request_id: int, history: History, first_number: int, n: int) -> bytes:
+    """The request as it is sent.
+
+    Put together trial by trial: one call of the JSON encoder on 10,000 trials would hold the interpreter's lock, and
+    so the sweep's loop, for tens of milliseconds.
+    """
+    observations = ",".join(
+        json.dumps([o.number, dict(o.params), o.score, o.cost, o.fidelity]) for o in history.observations
+    )
+    failures = ",".join(json.dumps([f.number, dict(f.params), f.kind]) for f in history.failures)
+    pending = ",".join(json.dumps([p.number, dict(p.params)]) for p in history.pending)
+    return (
+        f'{{"id": {request_id}, "first_number": {first_number}, "n": {n}, "history": '
+        f'{{"observations": [{observations}], "failures": [{failures}], "pending": [{pending}]}}}}\n'
+    ).encode()
+
+
+def history_from_json(data: Mapping[str, Any]) -> History:
+    return History(
+        observations=tuple(Observation(*item) for item in data["observations"]),
+        failures=tuple(FailedTrial(*item) for item in data["failures"]),
+        pending=tuple(PendingTrial(*item) for item in data["pending"]),
+    )
+
+
+def suggestions_to_json(suggestions: Iterable[Suggestion]) -> list[dict[str, Any]]:
+    return [{"params": dict(item.params), "provenance": dict(item.provenance)} for item in suggestions]
+
+
+def suggestions_from_json(data: Iterable[Mapping[str, Any]]) -> tuple[Suggestion, ...]:
+    return tuple(Suggestion(params=item["params"], provenance=item["provenance"]) for item in data)

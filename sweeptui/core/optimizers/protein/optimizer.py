@@ -1,0 +1,183 @@
+"""The optimizer behind `method: bayes`."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
+from sweeptui.core.optimizers.configurations import (
+    check_not_exhausted,
+    configuration_key,
+    draw_unused,
+    is_complete,
+    used_configurations,
+)
+from sweeptui.core.optimizers.protein.axes import Axes
+from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
+from sweeptui.core.optimizers.protein.gp import ModelError
+from sweeptui.core.optimizers.protein.settings import ProteinOptions
+from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
+from sweeptui.core.optimizers.protein.targets import pareto_front, usable_costs
+from sweeptui.core.optimizers.seeding import stream_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from sweeptui.core.optimizers.base import History
+    from sweeptui.core.space import Space
+    from sweeptui.core.trial import Params
+
+MIN_OBSERVATIONS = 2
+
+# Sums over several threads round differently from run to run and machine to machine: one thread keeps suggestions
+# reproducible, and leaves the cores to the trials.
+torch.set_num_threads(1)
+
+
+class ProteinOptimizer:
+    """Centre, then Sobol points, then candidates around the Pareto front judged by Gaussian processes.
+
+    `settings`: see `ProteinOptions`. Raises `UserError` for settings that make no sense. Where fewer than `n`
+    configurations are left `suggest` returns those, and raises `SpaceExhaustedError` when there are none.
+    """
+
+    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
+        self._space = space
+        self._sign = -1.0 if goal == "minimize" else 1.0
+        self._options = ProteinOptions.from_mapping(settings)
+        self._seed = seed
+        self._axes = Axes(space)
+
+    def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
+        turn = _Turn(self._space, self._axes, self._options, self._sign, self._seed, history)
+        suggestions: list[Suggestion] = []
+        for number in range(first_number, first_number + n):
+            try:
+                suggestions.append(turn.suggest(number))
+            except SpaceExhaustedError:
+                if suggestions:
+                    break
+                raise
+        return suggestions
+
+
+class _Turn:
+    """One call of `suggest`: each suggestion is pending for the next."""
+
+    def __init__(
+        self, space: Space, axes: Axes, options: ProteinOptions, sign: float, seed: int, history: History
+    ) -> None:
+        self._space, self._axes, self._options, self._sign, self._seed = space, axes, options, sign, seed
+        self._used = used_configurations(space, history)
+        self._observations = sorted(
+            (o for o in history.observations if is_complete(space, o.params) and math.isfinite(o.score)),
+            key=lambda observation: observation.number,
+        )
+        self._failed = self._points(
+            [f.params for f in sorted(history.failures, key=lambda f: f.number) if is_complete(space, f.params)]
+        )
+        pending = [p.params for p in sorted(history.pending, key=lambda p: p.number) if is_complete(space, p.params)]
+        self._running = [configuration_key(space, params) for params in pending]
+        self._unbelieved = self._points(pending)
+        self._position = len(self._observations) + len(self._failed) + len(pending)
+        self._surrogate: Surrogate | None = None
+
+    def suggest(self, number: int) -> Suggestion:
+        suggestion = self._choose(number)
+        self._used.add(configuration_key(self._space, suggestion.params))
+        self._running.append(configuration_key(self._space, suggestion.params))
+        self._unbelieved = np.concatenate([self._unbelieved, self._points([suggestion.params])])
+        self._position += 1
+        return suggestion
+
+    def _choose(self, number: int) -> Suggestion:
+        check_not_exhausted(self._space, self._used)
+        options = self._options
+        if self._position == 0 and options.seed_with_search_center:
+            return Suggestion(self._space.center(), {"method": "center"})
+        designed = options.num_random_samples + int(options.seed_with_search_center)
+        if self._position < designed or len(self._observations) < MIN_OBSERVATIONS:
+            return self._sobol(number)
+        if options.resample_frequency and number % options.resample_frequency == 0:
+            return self._resample()
+        try:
+            return self._model(number)
+        except ModelError as error:
+            return self._random(number, f"drawn at random because {error}")
+
+    def _sobol(self, number: int) -> Suggestion:
+        point = sobol_point(self._axes, stream_seed(self._seed, "sobol"), number)
+        params = self._space.decode(point.tolist())
+        if configuration_key(self._space, params) in self._used:
+            return self._random(number)
+        return Suggestion(params, {"method": "sobol"})
+
+    def _random(self, number: int, fallback: str = "") -> Suggestion:
+        rng = random.Random(stream_seed(self._seed, number, "random"))  # noqa: S311 - not cryptography
+        provenance = {"method": "random", "fallback": fallback} if fallback else {"method": "random"}
+        return Suggestion(draw_unused(self._space, self._used, rng), provenance)
+
+    def _resample(self) -> Suggestion:
+        """The configuration of the front that was run the fewest times, the cheapest of those."""
+        scores, costs = self._targets()
+        runs = [configuration_key(self._space, o.params) for o in self._observations] + self._running
+        front = [self._observations[index] for index in pareto_front(scores, costs)]
+        chosen = min(front, key=lambda o: runs.count(configuration_key(self._space, o.params)))
+        params = {name: chosen.params[name] for name in self._space.names}
+        return Suggestion(params, {"method": "resample", "resample_of": chosen.number})
+
+    def _model(self, number: int) -> Suggestion:
+        surrogate = self._fitted()
+        surrogate.believe(self._unbelieved)
+        self._unbelieved = self._unbelieved[:0]
+        rng = np.random.default_rng(stream_seed(self._seed, number, "protein"))
+        draw = Draw.of(self._options, rng)
+        ranked = surrogate.rank(self._candidates(surrogate, rng), draw)
+        for index in ranked.order:
+            params = self._space.decode(ranked.points[index].tolist())
+            if configuration_key(self._space, params) in self._used:
+                continue
+            mean, std = surrogate.scores.restore(float(ranked.mean[index]), float(ranked.std[index]))
+            provenance: dict[str, Any] = {
+                "method": "protein",
+                "acquisition": self._options.acquisition,
+                "n_observations": len(self._observations),
+            }
+            predicted = {"score_mean": self._sign * mean, "score_std": std, "cost_mean": float(ranked.cost[index])}
+            provenance |= {name: value for name, value in predicted.items() if math.isfinite(value)}
+            if ranked.over_cost[index]:
+                provenance["over_cost"] = (
+                    f"every candidate is predicted to cost more than {self._options.max_suggestion_cost:g};"
+                    " this is the cheapest"
+                )
+            return Suggestion(params, provenance)
+        return self._random(number, "drawn at random because every candidate of the model was tried before")
+
+    def _candidates(self, surrogate: Surrogate, rng: np.random.Generator) -> NDArray[np.float64]:
+        options = self._options
+        centres = choose_centres(surrogate.front, surrogate.incumbent)
+        points = self._points([self._observations[index].params for index in centres])
+        near = around(points, self._axes, options.global_search_scale, options.suggestions_per_pareto, rng)
+        return np.concatenate([near, rng.random((options.random_suggestions, self._axes.count))])
+
+    def _fitted(self) -> Surrogate:
+        if self._surrogate is None:
+            points = self._points([o.params for o in self._observations])
+            self._surrogate = Surrogate(self._axes, self._options, points, *self._targets(), self._failed)
+        return self._surrogate
+
+    def _targets(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scores with the sign in which more is better, and costs."""
+        scores = np.array([self._sign * o.score for o in self._observations], dtype=np.float64)
+        return scores, usable_costs(np.array([o.cost for o in self._observations], dtype=np.float64))
+
+    def _points(self, configurations: Sequence[Params]) -> NDArray[np.float64]:
+        rows = [self._space.encode(params) for params in configurations]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), self._axes.count)

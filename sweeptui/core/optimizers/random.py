@@ -1,0 +1,45 @@
+"""Random search: the baseline, and what every other optimizer falls back to."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
+from sweeptui.core.optimizers.configurations import configuration_key, draw_unused, used_configurations
+from sweeptui.core.optimizers.seeding import stream_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sweeptui.core.optimizers.base import History
+    from sweeptui.core.space import Space
+
+
+class RandomOptimizer:
+    """Uniform draws from the unit cube.
+
+    The draw for trial k depends on (space, seed, k) alone, whatever the other trials gave, except that a finite space
+    is sampled without replacement. Goal and settings have no say in it. Where fewer than `n` configurations are left
+    it returns those, and raises `SpaceExhaustedError` when there are none.
+    """
+
+    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
+        del goal, settings
+        self._space = space
+        self._seed = seed
+
+    def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
+        used = used_configurations(self._space, history) if self._space.cardinality is not None else set()
+        suggestions: list[Suggestion] = []
+        for number in range(first_number, first_number + n):
+            rng = random.Random(stream_seed(self._seed, number, "random"))  # noqa: S311 - not cryptography
+            try:
+                params = draw_unused(self._space, used, rng)
+            except SpaceExhaustedError:
+                if suggestions:
+                    break
+                raise
+            used.add(configuration_key(self._space, params))
+            suggestions.append(Suggestion(params, {"method": "random"}))
+        return suggestions

@@ -1,0 +1,396 @@
+"""The control loop: read what changed, write it down, decide, write the intent, act, write the outcome, sleep.
+
+It keeps nothing that the store does not have. Whatever kills it, a new one on the same store goes on: jobs that run are
+adopted, intents are carried out or found done, and no trial is started twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sweeptui.core.commands import Commands, Effect
+from sweeptui.core.disk import DiskGuard
+from sweeptui.core.dispatch import DispatchError
+from sweeptui.core.errors import UserError
+from sweeptui.core.ingest import Files, Ingest
+from sweeptui.core.intents import Intents
+from sweeptui.core.jobs import Jobs
+from sweeptui.core.limits import Ending, Limit, breaker_tripped, ending, limit_reached, verdict_on
+from sweeptui.core.schedulers.base import Create, Evaluate, Stop, View
+from sweeptui.core.state import Change, SweepState, SweepStatus
+from sweeptui.core.stores.base import StoreBusyError, StoreFullError
+from sweeptui.core.suggesting import Suggestions
+from sweeptui.core.trial import FailureKind, Job, JobOutcome, Trial, TrialStatus
+
+if TYPE_CHECKING:
+    from sweeptui.core.config import SweepTool
+    from sweeptui.core.dispatch import Dispatcher
+    from sweeptui.core.optimizers.service import OptimizerService
+    from sweeptui.core.reports import ParsedReport
+    from sweeptui.core.schedulers.base import Scheduler
+    from sweeptui.core.stores.sqlite import SqliteStore, Transaction
+
+TICK_S = 0.1
+"""How often reports and other processes' commands are looked for. Ends of local jobs and suggestions wake the loop."""
+HEARTBEAT_S = 2.0
+RETRY_S = 1.0
+"""Between two tries of a write that the disk or another process did not let through."""
+
+Listener = Callable[[list[Change], SweepState], None]
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+class Orchestrator:
+    """Runs one sweep. `run` blocks; `interrupt` may be called from any thread or signal handler."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        tool: SweepTool,
+        files: Files,
+        dispatcher: Dispatcher,
+        scheduler: Scheduler,
+        optimizer: OptimizerService,
+        *,
+        listener: Listener | None = None,
+    ) -> None:
+        self._store = store
+        self._tool = tool
+        self._files = files
+        self._dispatcher = dispatcher
+        self._scheduler = scheduler
+        self._optimizer = optimizer
+        self._listener = listener
+        self._ingest = Ingest(store, tool, files)
+        self._jobs = Jobs(store, dispatcher, self._ingest, files)
+        self._disk = DiskGuard(files.folder, tool.min_free_disk_mb)
+        self._disk_noted = ""
+        self._suggestions = Suggestions(optimizer, ahead=_ahead(tool), fits=_fits(tool, store.state.config))
+        self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
+        self._intents = Intents(store.state, files, self._suggestions)
+        self._ended_now: deque[int] = deque(maxlen=max(1, tool.breaker_failures))
+        self._limit: Limit | None = None
+        self._queued_since: dict[int, float] = {}
+        self._reports_due = float("-inf")
+        self._beat_at = float("-inf")
+        self._clock_from = time.monotonic()
+        self._interrupted = threading.Event()
+        self._leave_running = False
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        os.set_blocking(self._wake_read, False)
+
+    # -- from outside ---------------------------------------------------------------------------------------------
+
+    def interrupt(self, leave_running: bool = False) -> None:
+        """End `run` soon: with the trials stopped and queued again, or left running to be adopted."""
+        self._leave_running = leave_running
+        self._interrupted.set()
+        self.wake()
+
+    def wake(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):
+            os.write(self._wake_write, b"!")
+
+    def run(self) -> Ending:
+        """Run the sweep to its end. The caller holds the lease and closes the store.
+
+        Raises `LeaseLostError` where another orchestrator took the sweep over: nothing was written since.
+        """
+        try:
+            self._open()
+            self._optimizer.start()
+            end = self._insist(self._begin)
+            while True:
+                end = end or self._insist(self._turn)
+                if end is not None:
+                    return end
+                self._wait()
+        finally:
+            self._let_go()
+
+    def settle(self) -> None:
+        """Adopt what runs, apply the commands that wait, launch nothing: for a command on a sweep that nobody runs."""
+        try:
+            self._open()
+            self._jobs.adopt()
+            self._read()
+            while any(job.ask is not None for job in self._state.running_jobs.values()):
+                self._wait()
+                self._read()
+            if self._state.status is SweepStatus.STOPPING and not self._state.running_jobs:
+                self._conclude(SweepStatus.STOPPED, self._state.reason)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._optimizer.close()
+        self._dispatcher.close()
+        read, write = self._wake_read, self._wake_write
+        # First forgotten, then closed: a late `wake` must not write to what gets the same number.
+        self._wake_read = self._wake_write = -1
+        os.close(read)
+        os.close(write)
+
+    def _open(self) -> None:
+        try:
+            self._dispatcher.open()
+        except DispatchError as error:
+            raise UserError(str(error)) from error
+
+    # -- one turn -------------------------------------------------------------------------------------------------
+
+    @property
+    def _state(self) -> SweepState:
+        return self._store.state
+
+    def _begin(self) -> None:
+        self._clock_from = time.monotonic()
+        if self._state.status is not SweepStatus.PAUSED:
+            with self._write() as tx:
+                tx.set_sweep(status=SweepStatus.RUNNING, reason="")
+        self._jobs.adopt()
+
+    def _turn(self) -> Ending | None:
+        self._beat()
+        self._read()
+        if self._interrupted.is_set():
+            return self._wind_down()
+        self._note_disk()
+        self._expire()
+        self._limit = limit_reached(self._tool, self._state, self._run_s())
+        broken = breaker_tripped([self._state.trials[n] for n in self._ended_now], self._tool.breaker_failures)
+        self._launch(closing=self._limit is not None or bool(broken) or self._state.status is SweepStatus.STOPPING)
+        return self._finished(broken)
+
+    def _read(self) -> None:
+        """Commands, ends and reports into the store, then what the commands ask for is done."""
+        self._announce(self._store.refresh())
+        self._suggestions.collect()
+        self._jobs.poll()
+        reports = self._fresh_reports()
+        if not (self._jobs.unwritten or reports or self._state.commands):
+            return
+        effects: list[Effect] = []
+        with self._write() as tx:
+            for job_id, parsed in reports.items():
+                self._ingest.store_reports(tx, self._state.jobs[job_id], parsed)
+            self._jobs.write(tx)
+            effects = self._apply_commands(tx)
+        self._jobs.written()
+        for effect in effects:
+            effect()
+
+    def _apply_commands(self, tx: Transaction) -> list[Effect]:
+        last = self._state.ended + len(self._jobs.ends)
+
+        def order() -> int:
+            nonlocal last
+            last += 1
+            return last
+
+        effects: list[Effect] = []
+        tool = self._tool
+        for command in list(self._state.commands.values()):
+            jobs = {n: tx.job(j.id) for n, j in self._state.running_jobs.items() if j.id not in self._jobs.ends}
+            new, tool = self._commands.apply(tx, command, tool, self._state.config, jobs, order)
+            effects += new
+        if tool is not self._tool:
+            effects.append(lambda: self._configure(tool))
+        return effects
+
+    def _configure(self, tool: SweepTool) -> None:
+        self._tool = tool
+        self._suggestions.configure(_ahead(tool))
+
+    def _launch(self, closing: bool) -> None:
+        state = self._state
+        paused = state.status is SweepStatus.PAUSED
+        view = View(
+            trials=state.trials,
+            active=tuple(state.active),
+            running_jobs=state.running_jobs,
+            max_trials=self._tool.max_trials,
+            max_parallel_jobs=self._tool.max_parallel_jobs,
+            max_parallel_evals=self._tool.max_parallel_evals or self._tool.max_parallel_jobs,
+            has_eval=self._tool.has_eval,
+            may_create=not (closing or paused or self._disk.message),
+            may_launch=not (paused or self._disk.message),
+        )
+        actions = self._scheduler.decide(view)
+        last = state.last_trial
+        wanted = any(isinstance(action, Create) for action in actions)
+        self._suggestions.prepare(state.trials, state.ended, last, self._tool.max_trials, wanted and not closing)
+        while self._suggestions.collect():
+            # What is made in this process is there at once, and the next one may be asked for.
+            self._suggestions.prepare(state.trials, state.ended, last, self._tool.max_trials, wanted and not closing)
+        allowed = [action for action in actions if not closing or isinstance(action, Evaluate | Stop)]
+        room = self._dispatcher.capacity(self._tool.cpus_per_trial, self._tool.gpus_per_trial).free
+        starts: list[Job] = []
+        if possible := self._intents.possible(allowed, room=room):
+            with self._write() as tx:
+                starts, stops = self._intents.write(tx, self._tool, possible)
+            self._suggestions.taken(state.last_trial)
+            self._jobs.waiting += starts
+            for job in stops:
+                self._jobs.cancel(job)
+        if not (paused or self._disk.message) and (trouble := self._jobs.dispatch(self._tool)):
+            self._disk.refuse(trouble)
+        if starts:
+            # The next suggestion is asked for as soon as the trial it may know of exists.
+            last = state.last_trial
+            self._suggestions.prepare(state.trials, state.ended, last, self._tool.max_trials, wanted=False)
+
+    def _finished(self, broken: str) -> Ending | None:
+        """The ending, once nothing runs and nothing more may."""
+        if self._state.running_jobs or self._jobs.unwritten:
+            return None
+        verdict = verdict_on(
+            self._tool, self._state, self._limit, broken, self._suggestions.exhausted, self._suggestions.error
+        )
+        return None if verdict is None else self._conclude(verdict.status, verdict.reason, verdict.note)
+
+    def _conclude(self, status: SweepStatus, reason: str, note: str = "") -> Ending:
+        with self._write() as tx:
+            if note:
+                tx.note(note, {"message": reason})
+            tx.set_sweep(status=status, reason=reason, run_s=self._run_s())
+        return ending(self._tool, self._state, status, reason, self._limit)
+
+    def _wind_down(self) -> Ending | None:
+        """After `interrupt`: ask every job to end, wait for the ends, and leave the trials queued."""
+        if self._leave_running:
+            running = len(self._state.running_jobs)
+            said = f"let go; {running} trials run on" if running else "let go"
+            return self._conclude(SweepStatus.INTERRUPTED, said)
+        pending = [job for job in self._state.running_jobs.values() if job.ask is None]
+        if pending:
+            with self._write() as tx:
+                for job in pending:
+                    tx.set_job(job.id, ask=JobOutcome.INTERRUPTED, ask_reason="the sweep was interrupted")
+        for job in pending:
+            self._jobs.cancel(job)
+        if self._state.running_jobs:
+            return None
+        return self._conclude(SweepStatus.INTERRUPTED, "interrupted; run the same command again to go on")
+
+    # -- small parts ----------------------------------------------------------------------------------------------
+
+    def _fresh_reports(self) -> dict[int, list[ParsedReport]]:
+        """New reports of running jobs, looked for once a tick; those of a job that ended are read with its end."""
+        now = time.monotonic()
+        if now < self._reports_due:
+            return {}
+        self._reports_due = now + TICK_S / 2
+        return self._ingest.fresh_reports(self._jobs.running())
+
+    def _expire(self) -> None:
+        """Fail trials that wait for a slot longer than `queue_timeout_s`; a paused sweep stops that clock."""
+        limit = self._tool.queue_timeout_s
+        if limit is None or self._state.status is SweepStatus.PAUSED:
+            self._queued_since.clear()
+            return
+        now = time.monotonic()
+        waiting = {t.number for t in self._state.active if t.status is TrialStatus.PENDING}
+        self._queued_since = {number: self._queued_since.get(number, now) for number in waiting}
+        late = [number for number, since in self._queued_since.items() if now - since > limit]
+        if late:
+            with self._write() as tx:
+                for order, number in enumerate(late, self._state.ended + 1):
+                    tx.set_trial(
+                        number,
+                        status=TrialStatus.FAILED,
+                        failure=FailureKind.TIMEOUT,
+                        reason=f"waited for a slot longer than queue_timeout_s ({limit:g} s)",
+                        end_order=order,
+                        ended_at=tx.now,
+                    )
+
+    def _run_s(self) -> float:
+        return self._state.run_s + time.monotonic() - self._clock_from
+
+    def _note_disk(self) -> None:
+        message = self._disk.check()
+        if bool(message) != bool(self._disk_noted):
+            with contextlib.suppress(StoreFullError), self._write() as tx:
+                tx.note("disk", {"message": message or "there is room on the disk again"})
+        self._disk_noted = message
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beat_at >= HEARTBEAT_S:
+            self._store.heartbeat()
+            self._beat_at = now
+            if self._tool.max_wall_time_s is not None:
+                # What a crash can take from the wall-time budget is one heartbeat.
+                with self._write() as tx:
+                    tx.set_sweep(run_s=self._run_s())
+                self._clock_from = time.monotonic()
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[Transaction]:
+        try:
+            with self._store.transaction() as tx:
+                yield tx
+        except BaseException:
+            self._ingest.forget_positions()
+            raise
+        self._announce(tx.changes)
+
+    def _announce(self, changes: list[Change]) -> None:
+        self._ended_now.extend(c.trial for c in changes if c.trial is not None and "end_order" in c.data)
+        if changes and self._listener is not None:
+            self._listener(changes, self._state)
+
+    def _insist(self, step: Callable[[], T]) -> T | Ending:
+        """Do `step`, again and again where the disk is full or another process keeps the database locked.
+
+        A write that did not go through changed nothing, so the whole step can be done again.
+        """
+        while True:
+            try:
+                return step()
+            except (StoreFullError, StoreBusyError) as error:
+                logger.warning("%s; trying again", error)
+                if self._interrupted.wait(RETRY_S):
+                    return self._give_up(error)
+
+    def _give_up(self, error: Exception) -> Ending:
+        """Interrupted while nothing can be written: the ends of the trials are on disk, the next run reads them."""
+        if not self._leave_running:
+            for job in self._state.running_jobs.values():
+                self._jobs.cancel(job)
+        return Ending(SweepStatus.INTERRUPTED, f"interrupted while nothing could be written: {error}", 130)
+
+    def _wait(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            for fd in {*self._dispatcher.fileno_set(), self._optimizer.fileno(), self._wake_read}:
+                selector.register(fd, selectors.EVENT_READ)
+            selector.select(0 if self._jobs.unwritten else TICK_S)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+
+
+def _fits(tool: SweepTool, config: Mapping[str, Any]) -> Callable[[Trial], bool] | None:
+    """Which trials the optimizer may know of, where the search was changed after some had run; None is all."""
+    launch = config.get("launch", {})
+    forget, mixed, space = launch.get("forget_trials_up_to", 0), launch.get("mixed", False), tool.space
+    if not (forget or mixed):
+        return None
+    return lambda trial: trial.number > forget and (not mixed or space.contains(trial.params))
+
+
+def _ahead(tool: SweepTool) -> int:
+    """Suggestions prepared ahead: none where trials run one by one, else enough for half the slots to end at once."""
+    if tool.suggest_ahead is not None:
+        return tool.suggest_ahead
+    return 0 if tool.scheduler == "sequential" else max(1, tool.max_parallel_jobs // 2)

@@ -1,0 +1,23 @@
+"""One trial at a time, from its training to the end of its evaluation."""
+
+from __future__ import annotations
+
+from sweeptui.core.schedulers.base import Action, Create, Evaluate, Train, View
+from sweeptui.core.trial import TrialStatus
+
+
+class SequentialScheduler:
+    """Every suggestion may know every earlier result; nothing runs beside anything."""
+
+    def decide(self, view: View) -> list[Action]:
+        if not view.may_launch or view.running_jobs:
+            return []
+        for trial in view.active:
+            if trial.status is TrialStatus.TRAINED:
+                return [Evaluate(trial.number)]
+        for trial in view.active:
+            if trial.status is TrialStatus.PENDING:
+                return [Train(trial.number)]
+        if view.may_create and len(view.trials) < view.max_trials:
+            return [Create(1)]
+        return []

@@ -1,0 +1,1 @@
+"""What is remembered: the store is the truth, everything else is an image of it."""

@@ -1,0 +1,216 @@
+"""What a sweep is made of: trials, their jobs, and the one table of legal transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Params = Mapping[str, Any]
+"""Flat dot-path -> JSON value, as the training command receives it."""
+
+
+class TrialStatus(StrEnum):
+    PENDING = "pending"
+    TRAINING = "training"
+    TRAINED = "trained"
+    EVALUATING = "evaluating"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    KILLED = "killed"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+class FailureKind(StrEnum):
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    LOST = "lost"
+    NO_METRIC = "no_metric"
+    INVALID_METRIC = "invalid_metric"
+    DISPATCH_ERROR = "dispatch_error"
+    PREEMPTED = "preempted"
+
+
+class Stage(StrEnum):
+    TRAIN = "train"
+    EVAL = "eval"
+
+
+class JobState(StrEnum):
+    INTENT = "intent"
+    """Written before the dispatcher is called: after a crash the dispatcher is asked what became of it."""
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class JobOutcome(StrEnum):
+    """Why a job ended. The failure kinds, and four ends that are nobody's failure."""
+
+    COMPLETED = "completed"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    LOST = "lost"
+    NO_METRIC = "no_metric"
+    INVALID_METRIC = "invalid_metric"
+    DISPATCH_ERROR = "dispatch_error"
+    PREEMPTED = "preempted"
+    INTERRUPTED = "interrupted"
+    """The sweep was stopped under it: the trial is queued again and no try is used up."""
+    KILLED = "killed"
+    STOPPED = "stopped"
+
+    @property
+    def failure(self) -> FailureKind | None:
+        return FailureKind(self.value) if self.value in FAILURE_VALUES else None
+
+
+FAILURE_VALUES = frozenset(kind.value for kind in FailureKind)
+TERMINAL = frozenset({TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.STOPPED, TrialStatus.KILLED})
+RUNNING = frozenset({TrialStatus.TRAINING, TrialStatus.EVALUATING})
+
+_S = TrialStatus
+TRANSITIONS: Mapping[TrialStatus, frozenset[TrialStatus]] = {
+    _S.PENDING: frozenset({_S.TRAINING, _S.PAUSED, _S.FAILED, _S.KILLED, _S.STOPPED}),
+    _S.TRAINING: frozenset({_S.TRAINED, _S.COMPLETED, _S.PAUSED, _S.FAILED, _S.STOPPED, _S.KILLED, _S.PENDING}),
+    _S.TRAINED: frozenset({_S.EVALUATING, _S.PAUSED, _S.FAILED, _S.STOPPED, _S.KILLED, _S.PENDING}),
+    _S.EVALUATING: frozenset({_S.COMPLETED, _S.PAUSED, _S.FAILED, _S.STOPPED, _S.KILLED, _S.TRAINED, _S.PENDING}),
+    # A paused job may be killed, may be found dead, or may have ended just before it was paused.
+    _S.PAUSED: frozenset(
+        {_S.PENDING, _S.TRAINING, _S.TRAINED, _S.EVALUATING, _S.COMPLETED, _S.FAILED, _S.STOPPED, _S.KILLED}
+    ),
+    # Requeue (a new attempt), or only a new evaluation of what was trained.
+    _S.COMPLETED: frozenset({_S.PENDING, _S.TRAINED}),
+    _S.FAILED: frozenset({_S.PENDING, _S.TRAINED}),
+    _S.STOPPED: frozenset({_S.PENDING}),
+    _S.KILLED: frozenset({_S.PENDING, _S.TRAINED}),
+}
+
+
+class IllegalTransitionError(Exception):
+    """A trial was asked to move between two states that `TRANSITIONS` does not connect."""
+
+    def __init__(self, trial_id: str, old: TrialStatus, new: TrialStatus) -> None:
+        super().__init__(f"{trial_id} cannot go from {old} to {new}")
+        self.old, self.new = old, new
+
+
+def check_transition(trial_id: str, old: TrialStatus, new: TrialStatus) -> None:
+    """Raise `IllegalTransitionError` unless `old -> new` is in the table (staying put always is)."""
+    if old != new and new not in TRANSITIONS[old]:
+        raise IllegalTransitionError(trial_id, old, new)
+
+
+def trial_id(number: int) -> str:
+    """`trial_0001` for trial number 1; numbers start at 1 and are never reused."""
+    return f"trial_{number:04d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration and all that became of it. Immutable: a change is a new value."""
+
+    number: int
+    params: Params
+    seed: int
+    created_at: float
+    """Seconds since the epoch, as are all `_at` fields."""
+    status: TrialStatus = TrialStatus.PENDING
+    reason: str = ""
+    """One sentence: why it is in this state."""
+    failure: FailureKind | None = None
+    paused_from: TrialStatus | None = None
+    score: float | None = None
+    """The objective, in the user's own sign."""
+    cost: float | None = None
+    """In the sweep's cost unit; paused time does not count."""
+    step: float | None = None
+    total_steps: float | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """The newest value of each reported metric."""
+    checkpoint: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """`Suggestion.provenance`: which method proposed it and what it predicted."""
+    attempt: int = 0
+    """Training attempts begun, 0 before the first."""
+    eval_attempt: int = 0
+    requeued_after_job: int = 0
+    """Jobs up to this id no longer count against the retry policy: the user asked again."""
+    spent: float = 0.0
+    """Cost of all its attempts together, failed ones too: what budgets count."""
+    known_ends: int = 0
+    """How many trials had ended when this one was created: with `end_order`, what its suggestion could know."""
+    end_order: int | None = None
+    """It was the so-many-th trial to end; None before its first end. A trial that is queued again ends again, later."""
+    queued_at: float | None = None
+    """When it last became PENDING."""
+    started_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def id(self) -> str:
+        return trial_id(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt of one trial at one stage."""
+
+    id: int
+    trial: int
+    stage: Stage
+    attempt: int
+    created_at: float
+    state: JobState = JobState.INTENT
+    argv: tuple[str, ...] = ()
+    slot: Mapping[str, Any] = field(default_factory=dict)
+    """What the dispatcher gave it: `{"index": 0, "gpus": ["0"]}`."""
+    handle: Mapping[str, Any] = field(default_factory=dict)
+    """What finds it again after a restart; only its dispatcher reads it."""
+    report_offset: int = 0
+    """Bytes of the report file already stored."""
+    ask: JobOutcome | None = None
+    """KILLED, STOPPED or INTERRUPTED once that was asked for, so that its end is understood as such."""
+    ask_reason: str = ""
+    outcome: JobOutcome | None = None
+    reason: str = ""
+    exit: Mapping[str, Any] = field(default_factory=dict)
+    """What `JobExit` said: code, signal, rusage, seconds."""
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One line that a training process reported."""
+
+    trial: int
+    job: int
+    stage: Stage
+    at: float
+    step: float | None = None
+    total_steps: float | None = None
+    score: float | None = None
+    cost: float | None = None
+    checkpoint: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an optimizer learns from: a finished trial, in the user's own sign and cost unit."""
+
+    number: int
+    params: Params
+    score: float
+    cost: float
+    fidelity: float = 1.0
+    """Share of the full training that was done: 1 unless a scheduler stopped it early."""

@@ -1,0 +1,119 @@
+"""Events as plain lines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sweeptui.core.analysis.best import ranked
+from sweeptui.core.analysis.summary import goal
+from sweeptui.core.trial import trial_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sweeptui.core.state import SweepState
+    from sweeptui.headless.events import Event
+
+RULE = "=" * 56
+THIN_RULE = "-" * 56
+SWEEP = "[SweepOrchestrator]"
+
+
+def lines_of(event: Event) -> list[str]:
+    """Return the lines for one event; [] where it is none of a reader's business."""
+    data = event.data
+    match event.kind:
+        case "sweep_started":
+            return [f"{SWEEP} {line}" for line in _started(data)]
+        case "scheduled":
+            return _scheduled(event)
+        case "trial_status":
+            return _trial_status(event)
+        case "sweep_status" if data["status"] != "running" or data["reason"]:
+            return [f"{SWEEP} Sweep is {data['status']}{_because(data['reason'])}"]
+        case "command_result":
+            return [f"{SWEEP} Command {data['id']} {data['state']}: {data['result']}"]
+        case "command":
+            trials = "".join(f" {trial_id(number)}" for number in data["args"].get("trials", ()))
+            rest = "".join(f" {key}={value}" for key, value in data["args"].items() if key != "trials")
+            return [f"{SWEEP} Command {data['id']} from {data['actor']}: {data['verb']}{trials}{rest}"]
+        case "note":
+            return [f"{SWEEP} {data['about'].capitalize()}: {data.get('message', '')}"]
+    return []
+
+
+def _started(data: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"Starting sweep: {data['sweep']}",
+        f"Recipe: {data['recipe']}",
+        f"Max trials: {data['max_trials']}",
+        f"Dispatcher type: {data['dispatcher']}",
+        f"Metric: {data['metric']} ({data['goal']}), method: {data['method']}, seed: {data['seed']}",
+    ]
+    if data["known_trials"]:
+        lines.append(f"Going on with {data['known_trials']} trials that are known already")
+    return lines
+
+
+def _scheduled(event: Event) -> list[str]:
+    data = event.data
+    trial = trial_id(event.trial or 0)
+    again = f" (attempt {data['attempt']})" if data["attempt"] > 1 else ""
+    if data["stage"] == "eval":
+        return [f"[{scheduler_name(data)}] Scheduling evaluation for {trial}{again}"]
+    name = f"[{scheduler_name(data)}]"
+    lines = [f"{name} Scheduling trial {data['number']}/{data['max_trials']}: {trial}{again}"]
+    if data["attempt"] == 1:
+        lines += [f"{name}    {path}: {value!r}" for path, value in data["params"].items()]
+        if fallback := data["provenance"].get("fallback"):
+            lines.append(f"{name}    chosen by {data['provenance'].get('method')} instead: {fallback}")
+    return lines
+
+
+def _trial_status(event: Event) -> list[str]:
+    data = event.data
+    trial = trial_id(event.trial or 0)
+    reason = _because(data["reason"])
+    match data["status"]:
+        case "completed":
+            return [f"{SWEEP} Trial {trial} completed with score: {data['score']!r}"]
+        case "failed":
+            return [
+                f"{SWEEP} Trial {trial} failed ({data['failure']}){reason}",
+                *(f"[{trial}] | {line}" for line in data.get("log_tail", ())),
+            ]
+        case "stopped":
+            return [f"{SWEEP} Trial {trial} stopped with score: {data['score']!r}{reason}"]
+        case "killed" | "paused":
+            return [f"{SWEEP} Trial {trial} {data['status']}{reason}"]
+        case "pending" if data["reason"]:
+            return [f"{SWEEP} Trial {trial} queued again{reason}"]
+    # Training, trained, evaluating: told by the scheduling lines.
+    return []
+
+
+def scheduler_name(data: Mapping[str, Any]) -> str:
+    return f"{str(data.get('scheduler') or 'optimizing').title()}Scheduler"
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def summary(state: SweepState) -> list[str]:
+    """Return the closing table and the best result."""
+    lines = ["SWEEP SUMMARY", RULE, f"{'Run ID':<26}{'Status':<15}Score", THIN_RULE]
+    for _, trial in sorted(state.trials.items()):
+        status = f"{trial.status} ({trial.failure})" if trial.failure else str(trial.status)
+        score = "-" if trial.score is None else repr(trial.score)
+        lines.append(f"{trial.id:<25} {status:<14} {score}")
+    lines.append(RULE)
+    order = ranked(state.trials.values(), goal(state))
+    if not order:
+        return [f"{SWEEP} {line}" for line in [*lines, "Best result: none; no trial gave a score"]]
+    best = order[0]
+    config, *more = json.dumps(dict(best.trial.params), indent=4).splitlines()
+    run = f"{state.name}_{best.trial.id}"
+    lines += ["Best result:", f"   Run: {run}", f"   Score: {best.score!r}", f"   Config: {config}"]
+    return [*(f"{SWEEP} {line}" for line in lines), *more]

@@ -1,0 +1,393 @@
+"""From what a user asked for to a sweep that runs: the one place where all parts are put together.
+
+Everything that can be wrong is found in `prepare`, before anything is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sweeptui.core import schedulers
+from sweeptui.core.config import SweepTool
+from sweeptui.core.errors import UserError
+from sweeptui.core.ingest import Files
+from sweeptui.core.jobspec import argv_of, project_dir
+from sweeptui.core.names import make_name
+from sweeptui.core.optimizers.base import History
+from sweeptui.core.optimizers.seeding import stream_seed
+from sweeptui.core.optimizers.service import OptimizerService
+from sweeptui.core.orchestrator import Orchestrator
+from sweeptui.core.space import Space
+from sweeptui.core.state import SweepStatus
+from sweeptui.core.stores.base import LeaseHeldError, StoreMissingError
+from sweeptui.core.stores.sqlite import SqliteStore
+from sweeptui.core.template import check, default_eval_command, default_train_command
+from sweeptui.core.trial import Job, Stage, Trial
+from sweeptui.dispatchers.local import LocalDispatcher
+from sweeptui.recipes.find import check_command
+
+if TYPE_CHECKING:
+    from sweeptui.core.limits import Ending
+    from sweeptui.core.orchestrator import Listener
+    from sweeptui.core.state import SweepState
+    from sweeptui.core.stores.sqlite import Transaction
+
+DATABASE = "sweep.db"
+LEASE_TTL_S = 10.0
+WATCH_S = 0.05
+"""Between two looks at a lease that somebody else holds."""
+AcceptChanges = Literal["keep", "forget"]
+
+
+def sweeps_dir(root: Path) -> Path:
+    return root / "train_dir" / "sweeps"
+
+
+def sweep_names(root: Path) -> list[str]:
+    """The sweeps under `root`, newest first."""
+    databases = [path for path in sweeps_dir(root).glob(f"*/{DATABASE}") if path.is_file()]
+    return [path.parent.name for path in sorted(databases, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
+def sweep_path(root: Path, name: str) -> Path:
+    """The folder of the sweep called `name`, there or not. Raises `UserError` for a name that could leave the root."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or ".." in name:
+        raise UserError(
+            f"sweep_name is {name!r}; use up to 100 letters, digits, dots, dashes and underscores, starting with a "
+            f"letter or digit and without '..'"
+        )
+    return sweeps_dir(root) / name
+
+
+def existing_sweep(root: Path, name: str) -> Path:
+    """The folder of a sweep that is there. Raises `UserError` naming the nearest one where it is not."""
+    path = sweep_path(root, name)
+    if (path / DATABASE).is_file():
+        return path
+    names = sweep_names(root)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "`sweeptui list` shows those there are"
+    raise UserError(f"there is no sweep {name!r} under {sweeps_dir(root)}; {hint}")
+
+
+@dataclass
+class Session:
+    """A sweep that this process is about to run, or runs."""
+
+    name: str
+    path: Path
+    tool: SweepTool
+    label: str = "headless"
+    """What the lease calls this process."""
+    resumed: bool = False
+    """There are trials of an earlier run."""
+    rescore: bool = False
+    """The metric was changed: the scores of earlier trials are read again from what they reported."""
+    launch: dict[str, Any] = field(default_factory=dict)
+    """What is stored beside the configuration: the recipe, whether the name was made up, which trials the optimizer is
+    to forget, and whether some may be of another search space (`mixed`)."""
+    _orchestrator: Orchestrator | None = None
+    _asked: bool | None = None
+
+    @property
+    def database(self) -> Path:
+        return self.path / DATABASE
+
+    def run(self, listener: Listener | None = None) -> Ending:
+        """Run to the end, in the calling thread. Raises `LeaseHeldError` where another process runs the sweep."""
+        with contextlib.closing(SqliteStore.open(self.database)) as store:
+            self._take_lease(store)
+            try:
+                config = {**self.tool.to_json(), "launch": self.launch}
+                if config != dict(store.state.config):
+                    with store.transaction() as tx:
+                        tx.set_sweep(config=config)
+                        if self.rescore:
+                            _rescore(tx, store.state, self.tool.protein_config.metric)
+                self._orchestrator = _orchestrator(store, self.tool, self.path, listener)
+                if self._asked is not None:
+                    self._orchestrator.interrupt(self._asked)
+                return self._orchestrator.run()
+            finally:
+                with contextlib.suppress(Exception):
+                    store.release_lease()
+
+    def _take_lease(self, store: SqliteStore) -> None:
+        """Become the one who runs the sweep.
+
+        Where somebody is, wait for a sign of life before giving up: a process that was stopped, or whose machine is
+        gone, shows none, and is taken over from when its time is up. Raises `LeaseHeldError`.
+        """
+        try:
+            return store.acquire_lease(self.label, LEASE_TTL_S)
+        except LeaseHeldError as error:
+            seen = error.holder
+        while (holder := store.lease()) is not None and holder.alive:
+            if (holder.token, holder.counter) != (seen.token, seen.counter) or self._asked is not None:
+                raise LeaseHeldError(store.path, holder)
+            time.sleep(WATCH_S)
+        return store.acquire_lease(self.label, LEASE_TTL_S)
+
+    def interrupt(self, leave_running: bool = False) -> None:
+        """End `run` soon. Safe in a signal handler and before `run`."""
+        self._asked = leave_running
+        if self._orchestrator is not None:
+            self._orchestrator.interrupt(leave_running)
+
+
+def prepare(
+    recipe: str | None,
+    tool: SweepTool,
+    root: Path,
+    *,
+    label: str = "headless",
+    accept_changes: AcceptChanges | None = None,
+    new: bool = False,
+) -> Session:
+    """Check everything, then open the sweep or make it.
+
+    Without `tool.sweep_name`, the newest unfinished sweep of the same recipe and search that nobody runs goes on (so
+    that the same command goes on after a crash), else a name is made up; `new` always makes one up. A changed search
+    space, metric or goal is refused with a readable diff unless `accept_changes` says what becomes of the old trials:
+    "keep" lets those inside the new space inform the optimizer, "forget" none. Raises `UserError`.
+    """
+    root = root.resolve()
+    tool = checked(tool, root)
+    name = tool.sweep_name
+    auto = name is None
+    if name is None:
+        name = (None if new else _unfinished(root, recipe, tool)) or make_name(recipe or "sweep", sweep_names(root))
+    tool = tool.model_copy(update={"sweep_name": name})
+    path = sweep_path(root, name)
+    launch: dict[str, Any] = {"recipe": recipe, "auto_named": auto}
+    try:
+        with contextlib.closing(SqliteStore.open(path / DATABASE, readonly=True)) as store:
+            stored, resumed = dict(store.state.config), bool(store.state.trials)
+            last = store.state.last_trial
+    except StoreMissingError:
+        SqliteStore.create(path / DATABASE, name, {**tool.to_json(), "launch": launch}).close()
+        return Session(name, path, tool, label, launch=launch)
+    old_launch = stored.pop("launch", {})
+    changes = _changes(SweepTool.from_json(stored), tool)
+    if changes and accept_changes is None:
+        raise UserError(
+            f"sweep {name!r} was searching something else ({'; '.join(changes)}); choose another --sweep-name, or pass "
+            f"--accept-changes keep (old trials inside the new space still inform the optimizer) or forget"
+        )
+    launch |= {key: old_launch[key] for key in ("auto_named", "forget_trials_up_to", "mixed") if key in old_launch}
+    if changes and accept_changes == "forget":
+        launch["forget_trials_up_to"] = last
+    elif changes:
+        launch["mixed"] = True
+    rescore = stored["protein_config"]["metric"] != tool.protein_config.metric
+    return Session(name, path, tool, label, resumed, rescore, launch)
+
+
+def reopen(root: Path, name: str, *, label: str = "headless") -> Session:
+    """Go on with a sweep from the configuration in its database. Raises `UserError`."""
+    root = root.resolve()
+    path = existing_sweep(root, name)
+    with contextlib.closing(SqliteStore.open(path / DATABASE, readonly=True)) as store:
+        stored, resumed = dict(store.state.config), bool(store.state.trials)
+    launch = stored.pop("launch", {})
+    tool = SweepTool.from_json(stored)
+    _check(tool, root)
+    return Session(name, path, tool, label, resumed, launch=launch)
+
+
+def dry_run(recipe: str | None, tool: SweepTool, root: Path) -> list[tuple[Stage, list[str]]]:
+    """The exact commands of the first trial; nothing is run and nothing written. Raises `UserError`."""
+    root = root.resolve()
+    tool = checked(tool, root)
+    name = tool.sweep_name or make_name(recipe or "sweep", sweep_names(root))
+    service = _service(tool, None)
+    try:
+        service.start()
+        service.request(History(), 1, 1)
+        while (result := service.poll()) is None:
+            time.sleep(0.02)
+    finally:
+        service.close()
+    if not result.suggestions:
+        raise UserError(result.error or "the search space is empty")
+    params = result.suggestions[0].params
+    trial = Trial(number=1, params=params, seed=stream_seed(tool.seed, "trial", 1) % 2**31, created_at=0.0)
+    files = Files(sweep_path(root, name))
+    found = []
+    for stage in (Stage.TRAIN, Stage.EVAL) if tool.has_eval else (Stage.TRAIN,):
+        if stage is Stage.EVAL and "{checkpoint}" in " ".join(tool.eval_command or ()):
+            # Only the training knows: what stands there is the place where it will be.
+            trial = Trial(
+                number=1,
+                params=params,
+                seed=trial.seed,
+                created_at=0.0,
+                checkpoint=f"{files.checkpoints(1)}/CHECKPOINT",
+            )
+        job = Job(id=0, trial=1, stage=stage, attempt=1, created_at=0.0)
+        found.append((stage, argv_of(tool, name, files, trial, job)))
+    return found
+
+
+def steward(root: Path, name: str) -> None:
+    """Where nobody runs a sweep: apply the commands that wait for it, and launch nothing.
+
+    Does nothing where somebody does run it. Raises `UserError`.
+    """
+    session = reopen(root, name, label="steward")
+    with contextlib.closing(SqliteStore.open(session.database)) as store:
+        try:
+            store.acquire_lease("steward", LEASE_TTL_S)
+        except LeaseHeldError:
+            return
+        try:
+            _orchestrator(store, session.tool, session.path, None).settle()
+        finally:
+            store.release_lease()
+
+
+def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Listener | None) -> Orchestrator:
+    return Orchestrator(
+        store,
+        tool,
+        Files(path),
+        LocalDispatcher(path),
+        schedulers.resolve(tool.scheduler),
+        _service(tool, path / "optimizer.log"),
+        listener=listener,
+    )
+
+
+def _service(tool: SweepTool, log_path: Path | None) -> OptimizerService:
+    protein = tool.protein_config
+    return OptimizerService(
+        protein.method, tool.space, protein.goal, protein.settings.model_dump(mode="json"), tool.seed, log_path=log_path
+    )
+
+
+def _complete(tool: SweepTool) -> SweepTool:
+    """Fill in the commands that a recipe leaves to `recipe_module`, and where the jobs run."""
+    folder = project_dir(tool).resolve()
+    update: dict[str, Any] = {"working_dir": os.fspath(folder)}
+    if tool.train_command is None:
+        if tool.recipe_module is None:
+            raise UserError("train_command is missing: give the command that trains, or recipe_module")
+        update["train_command"] = default_train_command(tool, folder)
+        if tool.eval_command is None and tool.has_eval:
+            update["eval_command"] = default_eval_command(tool, folder)
+    return tool.model_copy(update=update)
+
+
+def checked(tool: SweepTool, root: Path) -> SweepTool:
+    """The configuration with all that its recipe leaves open filled in. Raises `UserError` where it cannot run."""
+    tool = _complete(tool)
+    _check(tool, root.resolve())
+    return tool
+
+
+def _check(tool: SweepTool, root: Path) -> None:
+    """Everything that would otherwise be found out by a failing first trial."""
+    if tool.dispatcher_type != "local":
+        raise UserError(
+            f"dispatcher_type is {tool.dispatcher_type!r}, which this version cannot run; use 'local' "
+            f"(--dispatcher local)"
+        )
+    schedulers.resolve(tool.scheduler)
+    space = tool.space
+    folder = project_dir(tool)
+    if not folder.is_dir():
+        raise UserError(f"working_dir is {os.fspath(folder)!r}, which is not a folder; create it or change working_dir")
+    for name, template, overrides in (
+        ("train_command", tool.train_command, tool.train_overrides),
+        ("eval_command", tool.eval_command, tool.eval_overrides),
+    ):
+        if template:
+            check(list(template), name, space.names, overrides)
+            check_command(list(template), folder)
+    _check_writable(root)
+    LocalDispatcher(sweeps_dir(root)).check_resources(tool.cpus_per_trial, tool.gpus_per_trial)
+    _service(tool, None).close()
+
+
+def _check_writable(root: Path) -> None:
+    place = sweeps_dir(root)
+    while not place.exists():
+        place = place.parent
+    usage = shutil.disk_usage(place)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK) or usage.total == 0:
+        raise UserError(f"root is {os.fspath(root)!r}, and {os.fspath(place)!r} cannot be written; pass another --root")
+    if usage.free == 0:
+        raise UserError(f"root is {os.fspath(root)!r}, and its disk is full; make room or pass another --root")
+
+
+def _rescore(tx: Transaction, state: SweepState, metric: str) -> None:
+    for trial in state.trials.values():
+        value = trial.metrics.get(metric)
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        tx.set_trial(trial.number, score=number)
+
+
+def _changes(old: SweepTool, new: SweepTool) -> list[str]:
+    """What differs in what a sweep searches for, one readable line each."""
+    before, after = old.search_signature(), new.search_signature()
+    lines = [f"{key}: {before[key]} -> {after[key]}" for key in ("metric", "goal") if before[key] != after[key]]
+    return lines + Space.diff(old.space, new.space)
+
+
+def _unfinished(root: Path, recipe: str | None, tool: SweepTool) -> str | None:
+    """The newest sweep with a made-up name that the same command started and that is not over, if nobody runs it."""
+    for name in sweep_names(root):
+        with _readable(root, name) as store:
+            if store is None:
+                continue
+            config = dict(store.state.config)
+            launch = config.pop("launch", {})
+            if not launch.get("auto_named") or launch.get("recipe") != recipe:
+                continue
+            if store.state.status in (SweepStatus.FINISHED, SweepStatus.STOPPED):
+                continue
+            lease = store.lease()
+            if lease is not None and (lease.alive or lease.host != socket.gethostname()):
+                continue
+            with contextlib.suppress(UserError):
+                if not _changes(SweepTool.from_json(config), tool):
+                    return name
+    return None
+
+
+@contextlib.contextmanager
+def _readable(root: Path, name: str) -> Iterator[SqliteStore | None]:
+    try:
+        store = SqliteStore.open(sweep_path(root, name) / DATABASE, readonly=True)
+    except UserError:
+        yield None
+        return
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+__all__: Sequence[str] = [
+    "AcceptChanges",
+    "Session",
+    "checked",
+    "dry_run",
+    "existing_sweep",
+    "prepare",
+    "reopen",
+    "steward",
+    "sweep_names",
+    "sweep_path",
+    "sweeps_dir",
+]

@@ -1,0 +1,167 @@
+"""The log viewport: any file, constant work."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from sweeptui.app.logfile import MAX_LINE_BYTES, LogFile, LogReader, Page
+
+
+@pytest.fixture
+def reader():
+    pages: list[Page] = []
+    made = LogReader(pages.append)
+    thread = threading.Thread(target=made.run)
+    thread.start()
+
+    def after() -> Page:
+        assert made.idle.wait(10)
+        return pages[-1]
+
+    made.after = after  # type: ignore[attr-defined]
+    yield made
+    made.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def numbers(page: Page) -> list[int]:
+    return [int(line.split()[1]) for line in page.lines]
+
+
+def write(path: Path, first: int, last: int) -> None:
+    with path.open("a") as file:
+        file.writelines(f"line {number}\n" for number in range(first, last))
+
+
+def test_follows_the_end_stops_when_scrolled_up_and_counts_what_is_new(tmp_path, reader):
+    path = tmp_path / "train.1.log"
+    reader.resize(10)
+    reader.open(path)
+    assert reader.after().lines == ()
+    write(path, 0, 100)
+    reader.resize(10)
+    assert numbers(reader.after()) == list(range(90, 100))
+    reader.scroll(-5)
+    page = reader.after()
+    assert numbers(page) == list(range(85, 95))
+    assert not page.following
+    write(path, 100, 142)
+    reader.scroll(0)
+    page = reader.after()
+    assert numbers(page) == list(range(85, 95))
+    assert page.new_lines == 42
+    reader.to_end()
+    page = reader.after()
+    assert page.following
+    assert numbers(page) == list(range(132, 142))
+    assert page.new_lines == 0
+
+
+def test_scrolling_down_to_the_end_follows_again(tmp_path, reader):
+    path = tmp_path / "log"
+    write(path, 0, 50)
+    reader.resize(10)
+    reader.open(path)
+    reader.page(-1)
+    assert numbers(reader.after())[0] == 31
+    reader.page(1)
+    assert reader.after().following
+    reader.to_start()
+    page = reader.after()
+    assert numbers(page) == list(range(10))
+    assert page.start == 0
+    reader.scroll(-3)
+    assert numbers(reader.after())[0] == 0
+
+
+def test_a_short_log_cannot_be_scrolled_away_from(tmp_path, reader):
+    path = tmp_path / "log"
+    write(path, 0, 3)
+    reader.resize(10)
+    reader.open(path)
+    reader.scroll(-2)
+    page = reader.after()
+    assert page.following
+    assert numbers(page) == [0, 1, 2]
+
+
+def test_a_file_written_anew_is_followed_from_its_new_end(tmp_path, reader):
+    path = tmp_path / "log"
+    write(path, 0, 100)
+    reader.resize(5)
+    reader.open(path)
+    reader.scroll(-2)
+    assert not reader.after().following
+    path.write_text("line 7\n")
+    reader.scroll(0)
+    page = reader.after()
+    assert page.following
+    assert numbers(page) == [7]
+
+
+def test_a_progress_bar_is_its_last_segment(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"start\r\n 10%\r 20%\r 30%\n 40%\r 50%\r")
+    log = LogFile(path)
+    size = log.size()
+    starts = [0, log.forward(0, 1, size), log.forward(0, 2, size)]
+    shown = [log.line(start, log.next(start, size)) for start in starts]
+    assert shown == ["start", " 30%", " 50%"]
+
+
+def test_a_progress_bar_of_megabytes_shows_its_newest_state(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"".join(b"%d%% |####\r" % number for number in range(300_000)))
+    log = LogFile(path)
+    size = log.size()
+    assert log.line(log.back(size, 1), size) == "299999% |####"
+
+
+def test_a_line_that_never_ends_is_taken_in_pieces(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * (5 * MAX_LINE_BYTES))
+    log = LogFile(path)
+    size = log.size()
+    assert log.next(0, size) == MAX_LINE_BYTES
+    assert log.back(size, 1) == size - MAX_LINE_BYTES
+    assert log.line(0, MAX_LINE_BYTES).startswith("xxxx")
+    assert len(log.line(0, MAX_LINE_BYTES)) < 10_000
+
+
+def test_what_is_no_utf8_is_replaced(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"caf\xe9 \x80\xff ok\n")
+    log = LogFile(path)
+    assert log.line(0, log.size()) == "caf\ufffd \ufffd\ufffd ok"
+
+
+def test_fifty_megabytes_cost_what_a_page_costs(tmp_path, reader, monkeypatch):
+    path = tmp_path / "log"
+    block = b"".join(b"line %06d of a log that is rather long by now\n" % number for number in range(20_000))
+    with path.open("wb") as file:
+        while file.tell() < 50_000_000:
+            file.write(block)
+    read = 0
+    pread = os.pread
+
+    def counting(fd: int, length: int, offset: int) -> bytes:
+        nonlocal read
+        data = pread(fd, length, offset)
+        read += len(data)
+        return data
+
+    monkeypatch.setattr(os, "pread", counting)
+    reader.resize(40)
+    reader.open(path)
+    assert numbers(reader.after()) == list(range(19_960, 20_000))
+    reader.to_start()
+    assert numbers(reader.after()) == list(range(40))
+    for _ in range(5):
+        reader.page(1)
+    assert numbers(reader.after())[0] == 195
+    assert 0 < read < 3_000_000  # one small block for each line looked for, wherever it is in the file
