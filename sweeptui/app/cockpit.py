@@ -26,7 +26,7 @@ from sweeptui.app.choosing import Choosing
 from sweeptui.app.dialogs import QUIT_CHOICES, Ask
 from sweeptui.app.engine import Engine
 from sweeptui.app.keymap import Keymap
-from sweeptui.app.log import LogView
+from sweeptui.app.log.view import LogView
 from sweeptui.app.messages import EngineEnded, PageRead, SnapshotTaken, Told, WatchFailed
 from sweeptui.app.pages import Pages
 from sweeptui.app.panels import Header, KeyBar, TrialLine

@@ -14,7 +14,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from sweeptui.app import theme
-from sweeptui.app.logfile import LogReader, Page
+from sweeptui.app.log.page import Page
+from sweeptui.app.log.reader import LogReader
 from sweeptui.app.messages import PageRead
 from sweeptui.app.moves import Move
 from sweeptui.core.ansi import CUT_MARK
