@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.reactive import reactive
 
 from sweeptui.app import wording
@@ -26,8 +26,8 @@ from sweeptui.app.choosing import Choosing
 from sweeptui.app.dialogs import QUIT_CHOICES, Ask
 from sweeptui.app.engine import Engine
 from sweeptui.app.keymap import Keymap
-from sweeptui.app.log.view import LogView
-from sweeptui.app.messages import EngineEnded, PageRead, SnapshotTaken, Told, WatchFailed
+from sweeptui.app.log.pane import LogPane
+from sweeptui.app.messages import EngineEnded, SnapshotTaken, Told, WatchFailed
 from sweeptui.app.pages import Pages
 from sweeptui.app.panels import Header, KeyBar, TrialLine
 from sweeptui.app.plot.pane import PlotPane
@@ -40,7 +40,7 @@ from sweeptui.app.watcher import Watcher
 from sweeptui.core.errors import UserError
 from sweeptui.core.ingest import Files
 from sweeptui.core.stores.base import LeaseHeldError
-from sweeptui.core.trial import Job, Stage, Trial
+from sweeptui.core.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,7 +106,6 @@ class Cockpit(App[None], inherit_bindings=False):
         self.signalled: int | None = None
         self._utf8 = speaks_utf8() if utf8 is None else utf8
         self._ascii = AsciiOnly()
-        self._files = Files(folder)
         client = "cockpit" if driver_class is None else "browser"
         self._watcher = Watcher(
             folder,
@@ -120,8 +119,8 @@ class Cockpit(App[None], inherit_bindings=False):
         self.header = Header(folder.name, id="header")
         self.table: TrialTable = TrialTable(clock=clock, id="table")
         self.trial_line = TrialLine(id="trial-line", markup=False)
-        self.log_view = LogView(id="log")
-        self.log_pane = Vertical(self.trial_line, self.log_view, id="log-pane")
+        self.log_pane: LogPane = LogPane(self.trial_line, Files(folder), id="log-pane")
+        self.log_view = self.log_pane.view
         self.best = BestPanel(id="best")
         self.plotting: Plotting = Plotting(self)
         self.steering: Steering = Steering(self, self._watcher.submit)
@@ -131,8 +130,6 @@ class Cockpit(App[None], inherit_bindings=False):
         self.set_keymap(self.keymap.overrides)
         self.keys = KeyBar(id="keys")
         self.header.read_only = self.keys.read_only = bool(read_only)
-        self._stage: Stage | None = None
-        self._log_of: int | None = None
         self._problem = ""
         self.register_theme(THEME)
         self.theme = THEME.name
@@ -223,7 +220,7 @@ class Cockpit(App[None], inherit_bindings=False):
         plotted = self.plotting.show(snapshot) | self.pages.plotted(snapshot)
         self._watcher.look_at(self.table.on_screen(), self.table.cursor, plotted)
         self.trial_line.show(snapshot, trial)
-        self._show_log(snapshot, trial)
+        self.log_pane.show(snapshot, trial)
         self.pages.show(snapshot)
 
     def _notice(self, snapshot: Snapshot | None) -> str:
@@ -240,40 +237,6 @@ class Cockpit(App[None], inherit_bindings=False):
             return f"nobody runs this sweep: it goes on with `sweeptui continue {snapshot.name}`"
         return ""
 
-    def _show_log(self, snapshot: Snapshot, trial: Trial | None) -> None:
-        if trial is None:
-            self.log_pane.border_title = "Log"
-            if self.log_view.page.path is not None:
-                self.log_view.open(None, "")
-            self.log_view.offer("the log of the selected trial will be here")
-            return
-        if trial.number != self._log_of:
-            self._log_of, self._stage = trial.number, None
-        job = self._job_shown(snapshot, trial)
-        path = None if job is None else self._files.log(job)
-        if path != self.log_view.page.path:
-            self.log_view.open(path, "")
-        if job is None:
-            self.log_view.offer(f"{trial.id} has not been started yet")
-        else:
-            self.log_view.offer("nothing was printed yet" if job.outcome is None else "nothing was printed")
-        self._title_log(trial, job)
-
-    def _title_log(self, trial: Trial, job: Job | None) -> None:
-        title = f"Log {trial.id}"
-        if job is not None:
-            title += f" {job.stage}" + (f", attempt {job.attempt}" if job.attempt > 1 else "")
-        self.log_pane.border_title = title
-        page = self.log_view.page
-        self.log_pane.border_subtitle = "" if page.following else "not following"
-
-    def _job_shown(self, snapshot: Snapshot, trial: Trial) -> Job | None:
-        """The newest job of the stage that was asked for, or of any."""
-        focus = snapshot.focus
-        running = snapshot.running.get(trial.number)
-        jobs = focus.jobs if focus is not None and focus.trial == trial.number else (running,) if running else ()
-        return next((job for job in reversed(jobs) if job is not None and self._stage in (None, job.stage)), None)
-
     # -- what the threads tell
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
@@ -286,12 +249,6 @@ class Cockpit(App[None], inherit_bindings=False):
     def on_watch_failed(self, message: WatchFailed) -> None:
         self._problem = wording.line(message.problem)
         self._show_selected()
-
-    @on(PageRead)
-    def _retitle(self) -> None:
-        trial = self.selected
-        if trial is not None and self.snapshot is not None:
-            self._title_log(trial, self._job_shown(self.snapshot, trial))
 
     @on(PlotPane.Picked)
     def _picked(self, message: PlotPane.Picked) -> None:
@@ -346,15 +303,6 @@ class Cockpit(App[None], inherit_bindings=False):
         panes = [pane for pane in (self.table, self.plotting.pane, self.log_view) if pane.is_on_screen]
         at = next((index for index, pane in enumerate(panes) if pane.has_focus), -1)
         panes[(at + 1) % len(panes)].focus()
-
-    def toggle_log(self) -> None:
-        trial = self.selected
-        job = self._job_shown(self.snapshot, trial) if self.snapshot is not None and trial is not None else None
-        self._stage = Stage.EVAL if job is None or job.stage is Stage.TRAIN else Stage.TRAIN
-        self._show_selected()
-
-    def follow_log(self) -> None:
-        self.log_view.follow()
 
     def go_to_best(self) -> None:
         if self.snapshot is not None and self.snapshot.best is not None:

@@ -15,13 +15,13 @@ class Found:
     text: str
     """What is searched for, as it was written."""
     number: int | None = None
-    """Which of the lines that it is in the marked one is, from 1; None where that is not known."""
+    """Which of the lines that it is in it has come to, from 1; None where that is not known."""
     total: int = 0
     """In how many lines it is, as far as they were counted."""
     more: bool = False
     """There may be more lines than `total`."""
-    place: float | None = None
-    """Where the marked line is, as a share of the file."""
+    at: int | None = None
+    """Where in the file the line starts that it has come to."""
     searching: float | None = None
     """How much of the file was looked through; None once that is over."""
     note: str = ""

@@ -6,11 +6,12 @@ import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
-
-import regex
+from typing import TYPE_CHECKING, Protocol
 
 from sweeptui.app.query import QueryError
+
+if TYPE_CHECKING:
+    import regex
 
 EXPRESSION = "re:"
 LINE_S = 0.2
@@ -190,6 +191,8 @@ def parse_filter(text: str) -> Filter | None:
 
 def _expression(text: str, expression: str, start: int) -> Pattern | None:
     """`start` is where the expression is in what was written. None where there is none."""
+    import regex  # noqa: PLC0415 - the first frame does not wait for it
+
     if not expression:
         return None
     sensitive = (bare := _NOT_LETTERS.sub("", expression)) != bare.lower()

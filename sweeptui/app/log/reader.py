@@ -353,7 +353,7 @@ class LogReader:
             size=log.size,
             marks=tuple(map(self._spans, lines)) if search is not None else (),
             current=self._row(places),
-            search=None if search is None else self._found(search, log),
+            search=None if search is None else self._found(search),
             filter=self._filter.text if self._filter is not None else "",
             filling=None if full else (high - low) / share,
             problem=self._problem or log.problem,
@@ -378,14 +378,14 @@ class LogReader:
                 return ()
         return known[line]
 
-    def _found(self, search: Search, log: LogFile) -> Found:
+    def _found(self, search: Search) -> Found:
         tally, hit, hunt = search.tally, search.hit, search.hunt
         return Found(
             search.pattern.text,
             None if hit is None else tally.number(hit[0]),
             tally.total,
             not tally.complete,
-            None if hit is None else hit[0] / max(1, log.size),
+            None if hit is None else hit[0],
             None if hunt is None else hunt.share,
             search.note,
         )
