@@ -100,7 +100,7 @@ class LogPane(Vertical):
         self._show_bar()
 
     def _show_bar(self) -> None:
-        self.bar.show(self.view.page, self.line.said)
+        self.bar.show(self.view.page, self.line.said, writing=self.line.display)
 
     def on_input_changed(self, message: Input.Changed) -> None:
         message.stop()
