@@ -5,6 +5,7 @@ Every mistake is a `pydantic.ValidationError` that `errors.explain` turns into o
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -143,6 +144,8 @@ class ProteinConfig(Model):
     "optuna:GPSampler"), or a plug-in of the entry-point group sweeptui.optimizers."""
     parameters: dict[str, ParameterConfig]
     """By dot path, flat or nested."""
+    constraints: list[str] = Field(default_factory=list)
+    """Conditions that every suggestion satisfies, such as "batch_size % minibatch_size == 0"."""
     settings: ProteinSettings = Field(default_factory=ProteinSettings)
 
     @field_validator("method")
@@ -179,6 +182,18 @@ class ProteinConfig(Model):
         return flat
 
     @model_validator(mode="after")
+    def _constraints_can_hold(self) -> Self:
+        try:
+            if self.constraints:
+                self.space.sample(random.Random(0))  # noqa: S311 - not cryptography
+        except (UserError, RuntimeError) as error:
+            text = str(error)
+            raise mistakes(
+                type(self).__name__, [(("constraints",), f"cannot be used: {text}", self.constraints)]
+            ) from None
+        return self
+
+    @model_validator(mode="after")
     def _grid_is_finite(self) -> Self:
         endless = [name for name, d in self.space.distributions.items() if d.cardinality is None]
         if self.method == "grid" and endless:
@@ -188,7 +203,7 @@ class ProteinConfig(Model):
 
     @property
     def space(self) -> Space:
-        return Space.from_parameters(self.parameters)
+        return Space.from_parameters(self.parameters, self.constraints)
 
 
 def _parameter(leaf: Any) -> ParameterConfig:
@@ -390,7 +405,7 @@ class SweepTool(Model):
     def search_signature(self) -> dict[str, Any]:
         """What must stay the same for old trials to mean the same."""
         return {
-            "space": self.space.to_json(),
+            "space": Space(self.space.distributions).to_json(),
             "metric": self.protein_config.metric,
             "goal": self.protein_config.goal,
         }
