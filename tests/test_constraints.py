@@ -174,8 +174,9 @@ def test_a_sweep_with_constraints_runs(tmp_path, capsys):
         "protein_config:\n  parameters:\n    a: {min: 0.0, max: 1.0}\n    b: {min: 0.0, max: 1.0}\n"
         "  constraints: [a + 0.5 < b]\n"
     )
-    code = cli.main([str(tmp_path / "recipe.yaml"), "--headless", "--max-trials", "5", "--method", "random", "--root", str(tmp_path),
-                     "--sweep-name", "bound"])  # fmt: skip
+    recipe, root = str(tmp_path / "recipe.yaml"), str(tmp_path)
+    options = ["--max-trials", "5", "--method", "random", "--sweep-name", "bound"]
+    code = cli.main([recipe, "--headless", "--root", root, *options])
     assert code == 0, capsys.readouterr()
     capsys.readouterr()
     assert cli.main(["show", "bound", "--root", str(tmp_path), "--json"]) == 0
