@@ -44,7 +44,7 @@ class LogPane(Vertical):
         self._jobs: Sequence[Job] = ()
         self._stage: Stage | None = None
         self._attempt: int | None = None
-        self.view = LogView(id="log")
+        self.view: LogView = LogView(id="log")
         self.bar = LogBar(id="log-bar")
         self.line = LogLine(self.view, id="log-line")
 
