@@ -148,7 +148,7 @@ async def test_the_sweep_is_paused_and_goes_on(tmp_path):
         sweep.answer(sweep.command(), "done", "the sweep is paused")
         with sweep.store.transaction() as tx:
             tx.set_sweep(status=SweepStatus.PAUSED, reason="paused by ada@lab")
-        await until(pilot, lambda: "‖ paused: paused by ada@lab" in screen(app))
+        await until(pilot, lambda: "‖ paused by ada@lab" in screen(app))
         await pilot.press("P")
         await until(pilot, sweep.command)
         assert sweep.command().verb == "resume"

@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.app.messages import SnapshotTaken, Told, WatchFailed
+from sweeptui.app.messages import SnapshotTaken, Teller, Told, WatchFailed
 from sweeptui.app.opening import Opening, any_job_lives
 from sweeptui.app.plot.series import Series, SeriesReader
 from sweeptui.app.snapshot import Curve, Focus, Snapshot, snapshot
@@ -123,6 +123,7 @@ class Watcher:
         """How often it has looked, and told what was new."""
         self._folder = folder
         self._post = post
+        self._teller = Teller(SnapshotTaken, post)
         self._runs_here = runs_here
         self._client = client
         self._read_only = read_only
@@ -179,7 +180,7 @@ class Watcher:
         """Look and tell, until it is closed."""
         try:
             if (missed := self.opening.missed()) is not None:
-                self._post(SnapshotTaken(missed))
+                self._teller.tell(missed)
             while not self._closed and (store := self._open()) is None:
                 self._wake.wait(REFRESH_S)
             if self._closed or store is None:
@@ -310,7 +311,7 @@ class Watcher:
             focus=focus,
             disk=self._disk,
         )
-        self._post(SnapshotTaken(self._shown))
+        self._teller.tell(self._shown)
 
     def _wanted_curves(self, store: SqliteStore) -> Mapping[int, Curve]:
         old = self._shown.curves if self._shown is not None else {}
