@@ -1,7 +1,7 @@
 """What the cockpit's threads tell its screen.
 
-Of what is told again and again only the newest waits: while the screen cannot go on, because its terminal takes nothing,
-nothing piles up.
+Of what is told again and again only the newest waits: while the screen cannot go on, because its terminal takes
+nothing, nothing piles up.
 """
 
 from __future__ import annotations
