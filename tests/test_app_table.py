@@ -358,7 +358,7 @@ async def test_before_the_first_trial_there_is_nothing_to_mark(tmp_path):
         await pilot.press("slash")
         await write(pilot, "score>1")
         assert "0 of 0" in screen(app)
-        assert "no trial yet: the first one is being chosen" in screen(app)
+        assert "no trial yet: nobody runs this sweep" in screen(app)
 
 
 # -- what is shown

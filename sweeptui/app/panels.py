@@ -92,7 +92,7 @@ class Header(Widget):
         snapshot = self._snapshot
         label = State("◌", "reading", theme.QUIET) if snapshot is None else wording.sweep_state(snapshot.label)
         if snapshot is None and self._notice:
-            label = State("✗", "not there", theme.VERMILLION)
+            label = State("✗", "cannot be read", theme.VERMILLION)
         badge: Part = (0, [(str(label), theme.style(label.colour, bold=True))])
         view: Part = (1, [("read-only", theme.style(theme.YELLOW))] if self.read_only else [])
         # The name gives way to the state, and its end to its beginning.

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sweeptui.core.trial import Trial
 
 REFRESH_S = 0.25
+LOCKED = "another program keeps this sweep's database locked: it is read again when it is free (`fuser` says who it is)"
 LOCKED_S = 2.0
 """So long another program may keep the store locked before it is said."""
 SLOW_LOOK_S = 1.0
@@ -199,15 +200,14 @@ class Watcher:
         """The sweep's store; None while another program keeps it locked."""
         try:
             return SqliteStore.open(self._folder / DATABASE, readonly=True, busy_timeout_s=LOCKED_S)
-        except StoreBusyError as error:
-            self._found_locked(str(error))
+        except StoreBusyError:
+            self._found(locked=True)
             return None
 
-    def _found_locked(self, problem: str) -> None:
-        """Another program keeps the store locked, or, where `problem` is empty, it does not any more."""
-        if bool(problem) != self._locked:
-            self._locked = bool(problem)
-            self._post(WatchFailed(f"{problem}; what is shown may be old" if problem else ""))
+    def _found(self, *, locked: bool) -> None:
+        if locked != self._locked:
+            self._locked = locked
+            self._post(WatchFailed(LOCKED if locked else ""))
 
     def _turn(self, store: SqliteStore) -> None:
         self._enter_commands()
@@ -217,9 +217,9 @@ class Watcher:
             self._take_in(store, changes)
             self._look_slowly(store)
             self._publish(store, changes)
-            self._found_locked("")
-        except StoreBusyError as error:  # looked at again in a moment
-            self._found_locked(str(error))
+            self._found(locked=False)
+        except StoreBusyError:  # looked at again in a moment
+            self._found(locked=True)
 
     # -- reading
 
