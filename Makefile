@@ -6,13 +6,14 @@ STAMP := $(VENV)/.setup-stamp
 # A tested set without CUDA: where pip is offered a CPU build of torch (PIP_FIND_LINKS, an index of your own) it takes it.
 LOCK := requirements.lock
 
-.PHONY: setup demo test slow check screenshots lock clean help
+.PHONY: setup demo test slow check snapshots screenshots lock clean help
 
 help:
 	@echo "make demo   set up, then run sweeptui ppo --max-trials 10"
 	@echo "make test   set up, then run the tests"
 	@echo "make slow   the tests that need minutes"
 	@echo "make check  lint, format, types, floors"
+	@echo "make snapshots  what every screen looks like is recorded anew, after a change that is meant"
 	@echo "make screenshots  the pictures in screenshots/, of a real sweep; needs minutes and rsvg-convert"
 	@echo "make lock   resolve requirements.lock again (needs uv)"
 
@@ -40,6 +41,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Look at what has changed before it is kept: `git diff tests/__snapshots__`.
+snapshots: setup
+	$(BIN)/python -m pytest tests/test_snapshots.py --snapshot-update
 
 screenshots: setup
 	$(BIN)/python screenshots/take.py
