@@ -7,7 +7,6 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
 from sweeptui.core.optimizers.configurations import (
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
     from sweeptui.core.trial import Params
 
 MIN_OBSERVATIONS = 2
-
-# Sums over several threads round differently from run to run and machine to machine: one thread keeps suggestions
-# reproducible, and leaves the cores to the trials.
-torch.set_num_threads(1)
 
 
 class ProteinOptimizer:
@@ -139,7 +134,7 @@ class _Turn:
         self._unbelieved = self._unbelieved[:0]
         rng = np.random.default_rng(stream_seed(self._seed, number, "protein"))
         draw = Draw.of(self._options, rng)
-        ranked = surrogate.rank(self._candidates(surrogate, rng), draw)
+        ranked = surrogate.rank(*self._candidates(surrogate, rng), draw)
         for index in ranked.order:
             params = self._space.decode(ranked.points[index].tolist())
             if configuration_key(self._space, params) in self._used:
@@ -160,12 +155,15 @@ class _Turn:
             return Suggestion(params, provenance)
         return self._random(number, "drawn at random because every candidate of the model was tried before")
 
-    def _candidates(self, surrogate: Surrogate, rng: np.random.Generator) -> NDArray[np.float64]:
+    def _candidates(
+        self, surrogate: Surrogate, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Around the front and the incumbent, and from the whole space."""
         options = self._options
         centres = choose_centres(surrogate.front, surrogate.incumbent)
         points = self._points([self._observations[index].params for index in centres])
         near = around(points, self._axes, options.global_search_scale, options.suggestions_per_pareto, rng)
-        return np.concatenate([near, rng.random((options.random_suggestions, self._axes.count))])
+        return near, rng.random((options.random_suggestions, self._axes.count))
 
     def _fitted(self) -> Surrogate:
         if self._surrogate is None:
