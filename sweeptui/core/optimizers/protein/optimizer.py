@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,24 +14,28 @@ from sweeptui.core.optimizers.configurations import (
     configuration_key,
     draw_unused,
     is_complete,
-    used_configurations,
 )
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
 from sweeptui.core.optimizers.protein.gp import ModelError
 from sweeptui.core.optimizers.protein.settings import ProteinOptions
 from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
-from sweeptui.core.optimizers.protein.targets import pareto_front, usable_costs
+from sweeptui.core.optimizers.protein.targets import (
+    MAX_TRAINING,
+    pareto_front,
+    training_subset,
+    usable_costs,
+)
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from sweeptui.core.optimizers.base import History
+    from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial
     from sweeptui.core.space import Space
-    from sweeptui.core.trial import Params
+    from sweeptui.core.trial import Observation, Params
 
 MIN_OBSERVATIONS = 2
 
@@ -70,15 +74,15 @@ class _Turn:
         self, space: Space, axes: Axes, options: ProteinOptions, sign: float, seed: int, history: History
     ) -> None:
         self._space, self._axes, self._options, self._sign, self._seed = space, axes, options, sign, seed
-        self._used = used_configurations(space, history)
-        self._observations = sorted(
-            (o for o in history.observations if is_complete(space, o.params) and math.isfinite(o.score)),
-            key=lambda observation: observation.number,
-        )
-        self._failed = self._points(
-            [f.params for f in sorted(history.failures, key=lambda f: f.number) if is_complete(space, f.params)]
-        )
-        pending = [p.params for p in sorted(history.pending, key=lambda p: p.number) if is_complete(space, p.params)]
+        # A long history is gone through once: this is what the time of a suggestion grows with.
+        observed = _inside(space, history.observations)
+        failed = _inside(space, history.failures)
+        waiting = _inside(space, history.pending)
+        tried = [*(o.params for o in observed), *(f.params for f in failed), *(w.params for w in waiting)]
+        self._used = {configuration_key(space, params) for params in tried}
+        self._observations = [observation for observation in observed if math.isfinite(observation.score)]
+        self._failed = self._points([trial.params for trial in failed])
+        pending = [trial.params for trial in waiting]
         self._running = [configuration_key(space, params) for params in pending]
         self._unbelieved = self._points(pending)
         self._position = len(self._observations) + len(self._failed) + len(pending)
@@ -167,8 +171,11 @@ class _Turn:
 
     def _fitted(self) -> Surrogate:
         if self._surrogate is None:
-            points = self._points([o.params for o in self._observations])
-            self._surrogate = Surrogate(self._axes, self._options, points, *self._targets(), self._failed)
+            scores, costs = self._targets()
+            kept = training_subset(scores)
+            points = self._points([self._observations[index].params for index in kept])
+            failed = self._failed[-MAX_TRAINING:]
+            self._surrogate = Surrogate(self._axes, self._options, kept, points, scores, costs, failed)
         return self._surrogate
 
     def _targets(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -179,3 +186,11 @@ class _Turn:
     def _points(self, configurations: Sequence[Params]) -> NDArray[np.float64]:
         rows = [self._space.encode(params) for params in configurations]
         return np.array(rows, dtype=np.float64).reshape(len(rows), self._axes.count)
+
+
+Entry = TypeVar("Entry", "Observation", "FailedTrial", "PendingTrial")
+
+
+def _inside(space: Space, entries: Iterable[Entry]) -> list[Entry]:
+    """Those that are points of the space, by number."""
+    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=lambda entry: entry.number)

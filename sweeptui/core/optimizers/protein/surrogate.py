@@ -38,13 +38,13 @@ APART = 0.1
 """Between the starts of climbs, as a share of the cube's diagonal."""
 ROUNDS = 3
 """Of the search among the neighbours on discrete axes."""
-MAX_FIT = 200
+MAX_FIT = 150
 """Observations that hyperparameters are learnt from; predictions use up to `targets.MAX_TRAINING`."""
 FIT_ITERATIONS = 40
 SMOOTH_TRIED = 2
 """Of the shapes best explained with the Matern kernel: those that the smoother kernel is tried on."""
-TEMPERATURE = 1.0
-MAX_EXPLANATIONS = 3
+TEMPERATURE = 3.0
+MAX_EXPLANATIONS = 4
 MIN_WEIGHT = 0.05
 COST_WEIGHT = 0.0
 
@@ -93,18 +93,24 @@ class Ranked:
 class Surrogate:
     """Models of score and cost.
 
-    `points`: snapped observed points, ordered by trial number. `scores`: more is better. Raises `ModelError`.
+    `scores` (more is better) and `costs` are of all observations, ordered by trial number; `points`, in that order, of
+    those in `kept`, which the models see. Raises `ModelError`.
     """
 
     def __init__(
-        self, axes: Axes, options: ProteinOptions, points: Array, scores: Array, costs: Array, failed: Array
+        self,
+        axes: Axes,
+        options: ProteinOptions,
+        kept: NDArray[np.int_],
+        points: Array,
+        scores: Array,
+        costs: Array,
+        failed: Array,
     ) -> None:
         self._axes = axes
         self._options = options
-        self._all_features = axes.features(points)
+        self._features = features = axes.features(points)
         self._failed_features = axes.features(failed)
-        kept = training_subset(scores)
-        features = self._all_features[kept]
         self.costs = standardise_costs(costs)
         self.front = pareto_front(scores, costs)
         self._explanations = explain(axes, features, scores[kept])
@@ -165,7 +171,7 @@ class Surrogate:
         log_cost = np.zeros(len(points)) if self._cost_gp is None else self._cost_gp.predict_mean(features)
         values = [self._acquisition(k, *of, log_cost, draw)[0] for k, of in enumerate(predictions)]
         value = self._combined(values)[0]
-        value = value + log_success(features, self._all_features, self._failed_features, self._axes.count)
+        value = value + log_success(features, self._features, self._failed_features, self._axes.count)
         cost = np.exp(log_cost * self.costs.spread + self.costs.centre)
         cap = self._options.max_suggestion_cost
         over = np.zeros(len(points), dtype=bool) if cap is None else cost > cap
