@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from sweeptui.core.stores.connection import network_filesystem
 from sweeptui.core.stores.recover import recover
 from sweeptui.dispatchers.local.slots import Slots
-from sweeptui.launch import existing_sweep, sweeps_dir
+from sweeptui.folders import existing_sweep, sweeps_dir
 from sweeptui.survey import DATABASE, sightings, strays
 
 if TYPE_CHECKING:

@@ -6,9 +6,7 @@ Everything that can be wrong is found in `prepare`, before anything is written.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
-import re
 import shutil
 import socket
 import time
@@ -20,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from sweeptui.core import schedulers
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
-from sweeptui.core.ingest import Files
+from sweeptui.core.files import Files
 from sweeptui.core.jobspec import argv_of, project_dir
 from sweeptui.core.names import make_name
-from sweeptui.core.optimizers.base import History
+from sweeptui.core.optimizers.base import History, Suggestion
+from sweeptui.core.optimizers.registry import is_foreign
 from sweeptui.core.optimizers.seeding import stream_seed
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.orchestrator import Orchestrator
@@ -34,6 +33,7 @@ from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.template import check, default_eval_command, default_train_command
 from sweeptui.core.trial import Job, Stage, Trial
 from sweeptui.dispatchers.local import LocalDispatcher
+from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweep_path, sweeps_dir
 from sweeptui.recipes.find import check_command
 
 if TYPE_CHECKING:
@@ -42,42 +42,10 @@ if TYPE_CHECKING:
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.sqlite import Transaction
 
-DATABASE = "sweep.db"
 LEASE_TTL_S = 10.0
 WATCH_S = 0.05
 """Between two looks at a lease that somebody else holds."""
 AcceptChanges = Literal["keep", "forget"]
-
-
-def sweeps_dir(root: Path) -> Path:
-    return root / "train_dir" / "sweeps"
-
-
-def sweep_names(root: Path) -> list[str]:
-    """The sweeps under `root`, newest first."""
-    databases = [path for path in sweeps_dir(root).glob(f"*/{DATABASE}") if path.is_file()]
-    return [path.parent.name for path in sorted(databases, key=lambda path: path.stat().st_mtime, reverse=True)]
-
-
-def sweep_path(root: Path, name: str) -> Path:
-    """The folder of the sweep called `name`, there or not. Raises `UserError` for a name that could leave the root."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) or ".." in name:
-        raise UserError(
-            f"sweep_name is {name!r}; use up to 100 letters, digits, dots, dashes and underscores, starting with a "
-            f"letter or digit and without '..'"
-        )
-    return sweeps_dir(root) / name
-
-
-def existing_sweep(root: Path, name: str) -> Path:
-    """The folder of a sweep that is there. Raises `UserError` naming the nearest one where it is not."""
-    path = sweep_path(root, name)
-    if (path / DATABASE).is_file():
-        return path
-    names = sweep_names(root)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "`sweeptui list` shows those there are"
-    raise UserError(f"there is no sweep {name!r} under {sweeps_dir(root)}; {hint}")
 
 
 @dataclass
@@ -210,17 +178,7 @@ def dry_run(recipe: str | None, tool: SweepTool, root: Path) -> list[tuple[Stage
     root = root.resolve()
     tool = checked(tool, root)
     name = tool.sweep_name or make_name(recipe or "sweep", sweep_names(root))
-    service = _service(tool, None)
-    try:
-        service.start()
-        service.request(History(), 1, 1)
-        while (result := service.poll()) is None:
-            time.sleep(0.02)
-    finally:
-        service.close()
-    if not result.suggestions:
-        raise UserError(result.error or "the search space is empty")
-    params = result.suggestions[0].params
+    params = _first_suggestion(tool).params
     trial = Trial(number=1, params=params, seed=stream_seed(tool.seed, "trial", 1) % 2**31, created_at=0.0)
     files = Files(sweep_path(root, name))
     found = []
@@ -316,7 +274,31 @@ def _check(tool: SweepTool, root: Path) -> None:
             check_command(list(template), folder)
     _check_writable(root)
     LocalDispatcher(sweeps_dir(root)).check_resources(tool.cpus_per_trial, tool.gpus_per_trial)
-    _service(tool, None).close()
+    _check_method(tool)
+
+
+def _check_method(tool: SweepTool) -> None:
+    """Whether its optimizer can be made; one of another library is asked once, for only that tells."""
+    if is_foreign(tool.protein_config.method):
+        _first_suggestion(tool)
+    else:
+        _service(tool, None).close()
+
+
+def _first_suggestion(tool: SweepTool) -> Suggestion:
+    service = _service(tool, None)
+    try:
+        service.start()
+        service.request(History(), 1, 1)
+        while (result := service.poll()) is None:
+            time.sleep(0.02)
+    finally:
+        service.close()
+    if not result.suggestions:
+        raise UserError(result.error or "the search space is empty")
+    if "fallback" in result.suggestions[0].provenance:
+        raise UserError(f"method: {tool.protein_config.method!r} {result.suggestions[0].provenance['fallback']}")
+    return result.suggestions[0]
 
 
 def _check_writable(root: Path) -> None:

@@ -13,7 +13,7 @@ import psutil
 
 from sweeptui.core.analysis.summary import truth
 from sweeptui.core.errors import UserError
-from sweeptui.core.ingest import Files, token
+from sweeptui.core.files import Files, token
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.dispatchers.local.files import JobFiles, PidRecord, read_json
 from sweeptui.dispatchers.local.processes import KEY_VARIABLE, alive, boot_id, job_processes, send

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeptui.app.logfile import MAX_LINE_BYTES, LogFile, LogReader, Page
+from sweeptui.app.log.file import CELL_BYTES, PROGRESS_CELLS, LogFile
+from sweeptui.app.log.page import Page
+from sweeptui.app.log.reader import LogReader
 
 
 @pytest.fixture
@@ -104,40 +106,60 @@ def test_a_file_written_anew_is_followed_from_its_new_end(tmp_path, reader):
     assert numbers(page) == [7]
 
 
+def opened(path: Path) -> LogFile:
+    log = LogFile(path)
+    assert log.look()
+    return log
+
+
+def forward(log: LogFile) -> list[tuple[int, int]]:
+    places, at = [], 0
+    while at < log.size:
+        places.append((at, at := log.next(at, log.size)))
+    return places
+
+
+def backward(log: LogFile) -> list[tuple[int, int]]:
+    places, at = [], log.size
+    while at > 0:
+        places.append((log.previous(at), at))
+        at = places[-1][0]
+    return places[::-1]
+
+
 def test_a_progress_bar_is_its_last_segment(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b"start\r\n 10%\r 20%\r 30%\n 40%\r 50%\r")
-    log = LogFile(path)
-    size = log.size()
-    starts = [0, log.forward(0, 1, size), log.forward(0, 2, size)]
-    shown = [log.line(start, log.next(start, size)) for start in starts]
-    assert shown == ["start", " 30%", " 50%"]
+    log = opened(path)
+    assert [log.line(*place) for place in forward(log)] == ["start", " 30%", " 50%"]
 
 
-def test_a_progress_bar_of_megabytes_shows_its_newest_state(tmp_path):
+def test_a_progress_bar_of_ten_megabytes_is_one_line_with_its_newest_state(tmp_path):
     path = tmp_path / "log"
-    path.write_bytes(b"".join(b"%d%% |####\r" % number for number in range(300_000)))
-    log = LogFile(path)
-    size = log.size()
-    assert log.line(log.back(size, 1), size) == "299999% |####"
+    path.write_bytes(b"begins\n" + b"".join(b"%06d%% |###################|\r" % number for number in range(370_000)))
+    log = opened(path)
+    assert 10_000_000 < log.size < PROGRESS_CELLS * CELL_BYTES
+    assert [log.line(*place) for place in forward(log)] == ["begins", "369999% |###################|"]
+    assert backward(log) == forward(log)
+    assert log.done == len("begins\n")
 
 
 def test_a_line_that_never_ends_is_taken_in_pieces(tmp_path):
     path = tmp_path / "log"
-    path.write_bytes(b"x" * (5 * MAX_LINE_BYTES))
-    log = LogFile(path)
-    size = log.size()
-    assert log.next(0, size) == MAX_LINE_BYTES
-    assert log.back(size, 1) == size - MAX_LINE_BYTES
-    assert log.line(0, MAX_LINE_BYTES).startswith("xxxx")
-    assert len(log.line(0, MAX_LINE_BYTES)) < 10_000
+    path.write_bytes(b"first\n" + b"x" * (5 * CELL_BYTES) + b"\nlast")
+    log = opened(path)
+    places = forward(log)
+    assert places == backward(log)
+    assert [stop // CELL_BYTES for _, stop in places[1:-2]] == [2, 3, 4, 5]
+    assert log.line(*places[2]) == "x" * 8192 + "…"
+    assert [log.line(*place) for place in (places[0], places[-1])] == ["first", "last"]
 
 
 def test_what_is_no_utf8_is_replaced(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b"caf\xe9 \x80\xff ok\n")
-    log = LogFile(path)
-    assert log.line(0, log.size()) == "caf\ufffd \ufffd\ufffd ok"
+    log = opened(path)
+    assert log.line(0, log.size) == "caf\ufffd \ufffd\ufffd ok"
 
 
 def test_fifty_megabytes_cost_what_a_page_costs(tmp_path, reader, monkeypatch):

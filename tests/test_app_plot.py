@@ -15,12 +15,13 @@ from rich.style import Style
 from textual.events import MouseScrollUp
 
 from sweeptui.app.cockpit import Cockpit
-from sweeptui.app.plot import curves, scatter
+from sweeptui.app.plot import scatter
 from sweeptui.app.plot.axes import Axis, Scale, Unit, duration, log_values, nice_step, ticks
 from sweeptui.app.plot.canvas import Canvas, clip
 from sweeptui.app.plot.chart import Chart, Shape, Trace, logarithmic, picture
 from sweeptui.app.plot.history import records, staircase
-from sweeptui.app.plot.pane import PlotPane, Tab
+from sweeptui.app.plot.order import MAX_MARKED, Tab, wanted
+from sweeptui.app.plot.pane import PlotPane
 from sweeptui.app.plot.pareto import front
 from sweeptui.app.plot.results import ended
 from sweeptui.app.plot.series import Point, SeriesReader, Thinned
@@ -332,8 +333,8 @@ def test_a_parameter_that_is_searched_logarithmically_is_shown_so():
 
 def test_of_many_marked_trials_the_newest_are_shown():
     snapshot = sweep_of((), best=SimpleNamespace(number=7))
-    shown = curves.wanted(snapshot, 3, range(1000))
-    assert shown == {3, 7, *range(1000 - curves.MAX_MARKED, 1000)}
+    shown = wanted(snapshot, 3, range(1000))
+    assert shown == {3, 7, *range(1000 - MAX_MARKED, 1000)}
 
 
 # -- learning curves
@@ -603,7 +604,7 @@ async def test_a_click_on_a_point_selects_its_trial(tmp_path):
 async def test_pictures_are_drawn_twice_a_second_at_most(tmp_path, monkeypatch):
     sweep = busy_sweep(tmp_path)
     drawn, timers = [], []
-    monkeypatch.setattr("sweeptui.app.plot.pane.picture", lambda *args: drawn.append(args) or picture(*args))
+    monkeypatch.setattr("sweeptui.app.plot.drawing.picture", lambda *args: drawn.append(args) or picture(*args))
     async with cockpit(sweep, select=RUNNING) as (app, pilot):
         await until(pilot, lambda: RUNNING in app.snapshot.series, "the series")
         pane = app.plotting.pane

@@ -14,7 +14,7 @@ from sweeptui.app.dialogs import Ask
 from sweeptui.app.screens.sort import SortMenu
 from sweeptui.app.table import Follow
 from sweeptui.app.watcher import Watcher
-from sweeptui.core.analysis.best import ranked
+from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.trial import JobState, Stage, TrialStatus
 
 DONE, BEST, FAILED, PAUSED, KILLED, RUNNING, QUEUED = 1, 5, 6, 7, 8, 9, 10
@@ -328,7 +328,7 @@ async def test_partial_refusals_are_summarised_and_a_whole_one_is_a_refusal(tmp_
     async with cockpit(sweep, select=DONE) as (app, pilot):
         app.table.mark([DONE, FAILED, RUNNING])
         await pilot.press("p")
-        assert toasts(app) == ["pause: 2 of the 3 are left out: over (done), over (memory)"]
+        assert toasts(app) == ["pause: 2 of the 3 are left out: over (done, memory)"]
         await until(pilot, sweep.command, "the command")
         assert sweep.command().args == {"trials": [RUNNING]}
         sweep.answer(sweep.command(), "done", "paused")

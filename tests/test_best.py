@@ -11,7 +11,8 @@ import pytest
 import yaml
 from commandline import RECIPE, Project
 
-from sweeptui.core.analysis.best import as_overrides, as_yaml, nested, ranked
+from sweeptui.core.analysis.best import as_overrides, as_yaml, nested
+from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.config import SweepTool
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.trial import JobState, Stage, Trial, TrialStatus

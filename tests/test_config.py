@@ -398,11 +398,18 @@ def test_a_sweep_without_a_search() -> None:
     assert mistake(SweepTool, sweep=broken).startswith("sweep.protein.parameters.lr.min is 1 and max is 1;")
 
 
+def test_a_grid_over_a_range_without_end() -> None:
+    sentence = f"method is 'grid', and {LR} has no end of values; give it values, or use int_uniform"
+    assert mistake(protein, method="grid") == sentence
+    assert ProteinConfig(method="grid", parameters={"layers": Integer(1, 4)}).method == "grid"
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
         ({"method": "bayse"}, "method is 'bayse'; did you mean 'bayes'?"),
-        ({"method": "genetic"}, "method is 'genetic', which is not available yet; use 'bayes' or 'random'"),
+        ({"method": "genetics"}, "method is 'genetics'; did you mean 'genetic'?"),
+        ({"method": "ax:GP"}, "method is 'ax:GP', and only optuna and nevergrad have variants, as optuna:GPSampler"),
         ({"goal": "max"}, "goal is 'max'; choose one of maximize, minimize"),
         ({"goal": "maximise"}, "goal is 'maximise'; did you mean 'maximize'?"),
         ({"metric": ""}, "metric is empty; give it a value"),

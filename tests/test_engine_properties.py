@@ -35,7 +35,7 @@ from hypothesis.stateful import (
 from sweeptui.core import disk, orchestrator
 from sweeptui.core.config import SweepTool
 from sweeptui.core.dispatch import Capacity, DispatchError, JobExit, JobPhase, JobSpec, JobUpdate, NoRoomError, Started
-from sweeptui.core.ingest import Files, token
+from sweeptui.core.files import Files, token
 from sweeptui.core.limits import Ending
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.orchestrator import Orchestrator

@@ -203,7 +203,7 @@ def test_a_used_up_space_is_told() -> None:
 
 
 def test_a_users_mistake_is_refused_before_anything_starts() -> None:
-    for method, settings in (("bays", {}), ("genetic", {}), ("bayes", {"acquisition": "pi"})):
+    for method, settings in (("bays", {}), ("optuna:", {}), ("bayes", {"acquisition": "pi"})):
         with pytest.raises(UserError):
             OptimizerService(method, SPACE, "maximize", settings, 0)
 

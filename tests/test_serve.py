@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+from subprocess import DEVNULL, PIPE
 
 import aiohttp
 import pytest
 from aiohttp import web
 from app_sweep import busy_sweep, toasts, until
 from served import Served, Visitor, eventually
+from textual_serve.app_service import AppService
 
 from sweeptui import cli
 from sweeptui.app.cockpit import Cockpit
@@ -247,10 +249,50 @@ async def test_absurd_sizes_are_bounded(served, visitor):
     tab = await visitor.tab("width=99999999&height=-1")
     await tab.socket.send_str(json.dumps(["resize", {"width": 10**12, "height": 10**12}]))
     await tab.socket.send_str(json.dumps(["resize", {"width": 100, "height": 30}]))
+    await tab.shows("Log trial_0010")  # a key that comes before the trials moves nothing
     await tab.press("g")
-    await tab.shows("trial_0001")
+    await tab.shows("Log trial_0001")
     await tab.socket.close()
     await eventually(lambda: not served.tabs(), "the end of its process")
+
+
+STARTING = """
+import threading
+from textual.app import App
+from sweeptui.app.browser import TabDriver
+
+read = threading.Event()
+
+class Driver(TabDriver):
+    def on_meta(self, *packet):
+        super().on_meta(*packet)
+        read.set()
+
+class Starting(App):
+    def compose(self):
+        assert read.wait(60), "the page was never resized"
+        return ()
+
+    def on_key(self):
+        with open("size", "w") as file:
+            print(*self.size, file=file)
+        self.exit()
+
+Starting(driver_class=Driver).run()
+"""
+
+
+def test_a_page_that_is_resized_while_its_cockpit_starts_has_its_last_size(tmp_path):
+    app = tmp_path / "starting.py"
+    app.write_text(STARTING)
+    resize = json.dumps({"type": "resize", "width": 100, "height": 30}).encode()
+    packets = b"".join(AppService.encode_packet(*packet) for packet in ((b"M", resize), (b"D", b"x")))
+    env = {**os.environ, "COLUMNS": "80", "ROWS": "24"}
+    with subprocess.Popen([sys.executable, str(app)], stdin=PIPE, stdout=DEVNULL, cwd=tmp_path, env=env) as process:
+        process.stdin.write(packets)
+        process.stdin.flush()  # and not closed: that is a page that is gone
+        assert process.wait(60) == 0
+    assert (tmp_path / "size").read_text() == "100 30\n"
 
 
 async def test_read_only_refuses_every_change(sweep, visitor):

@@ -85,6 +85,15 @@ def _has_other_log(snapshot: Snapshot | None, trial: Trial | None) -> str:
     return ""
 
 
+def _has_other_attempt(snapshot: Snapshot | None, trial: Trial | None) -> str:
+    if trial is None or snapshot is None:
+        return _no_trial(snapshot)
+    jobs = snapshot.focus.jobs if snapshot.focus is not None and snapshot.focus.trial == trial.number else ()
+    if len({(job.stage, job.attempt) for job in jobs}) == len({job.stage for job in jobs}):
+        return f"{trial.id} has had one attempt so far"
+    return ""
+
+
 def _any_failed(snapshot: Snapshot | None, _trial: Trial | None) -> str:
     failed = snapshot is not None and snapshot.counts[TrialStatus.FAILED]
     return "" if failed else "no trial has failed"
@@ -197,9 +206,27 @@ ACTIONS = (
     Action("undo", ("ctrl+z",), "", "Take the last command back, if it has not begun",
            lambda app: app.steering.undo(), _started, changes=True),
     Action("log", ("l",), "log", "Switch between the training and the evaluation log",
-           lambda app: app.toggle_log(), _has_other_log, group="Log"),
+           lambda app: app.log_pane.switch_stage(), _has_other_log, group="Log"),
+    Action("log_attempt", ("a",), "", "Show the log of the attempt before; before the first one, of the newest",
+           lambda app: app.log_pane.switch_attempt(-1), _has_other_attempt, group="Log"),
+    Action("log_attempt_after", ("A",), "", "Show the log of the attempt after; after the newest one, of the first",
+           lambda app: app.log_pane.switch_attempt(1), _has_other_attempt, group="Log"),
     Action("follow", ("f",), "follow", "Show the end of the log, and keep showing it",
-           lambda app: app.follow_log(), _any_trial, group="Log"),
+           lambda app: app.log_pane.view.follow(), _any_trial, group="Log"),
+    Action("log_search", ("slash",), "", "Search the log; re: begins a regular expression",
+           lambda app: app.log_pane.search(), _any_trial, group="In the log", pane="log"),
+    Action("log_next", ("n",), "", "The next line that the search is found in",
+           lambda app: app.log_pane.find(forward=True), _any_trial, group="In the log", pane="log"),
+    Action("log_previous", ("N",), "", "The one before", lambda app: app.log_pane.find(forward=False), _any_trial,
+           group="In the log", pane="log"),
+    Action("log_filter", ("ampersand",), "", "Show only lines with some words, and after - without them",
+           lambda app: app.log_pane.filter(), _any_trial, group="In the log", pane="log"),
+    Action("log_copy", ("y",), "", "Copy the lines that are shown", lambda app: app.log_pane.copy(), _any_trial,
+           group="In the log", pane="log"),
+    Action("log_copy_line", ("Y",), "", "Copy the line that the search has come to",
+           lambda app: app.log_pane.copy(line=True), _any_trial, group="In the log", pane="log"),
+    Action("log_clear", ("escape",), "", "End the search, then the filter; then to the table",
+           lambda app: app.log_pane.leave(), group="In the log", pane="log"),
     Action("plot_1", ("1",), "plots", "Plot learning curves, marked ones against the best",
            _plot("CURVES"), group="Plots"),
     Action("plot_2", ("2",), "", "Plot the scores by trial, and the best so far", _plot("HISTORY"), group="Plots"),

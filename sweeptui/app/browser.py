@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.drivers.web_driver import WebDriver
+from textual.events import Resize
+from textual.geometry import Size
 
 from sweeptui.app.cockpit import Cockpit
 
@@ -32,6 +34,16 @@ class TabDriver(WebDriver):
             return os.write(self.fileno, data)
         except BrokenPipeError:  # nobody reads any more: the cockpit ends in order, not in the middle of a paint
             return len(data)
+
+    def on_meta(self, packet_type: str, payload: dict[str, object]) -> None:
+        match payload:
+            case {"type": "resize", "width": int(width), "height": int(height)}:
+                # On the way that the first size and the keys take. On theirs it would overtake a first size that the
+                # app has not come to yet, which then stayed: a page is resized while its cockpit still starts.
+                self._size = width, height
+                self.send_message(Resize(Size(width, height), Size(width, height)))
+            case _:
+                super().on_meta(packet_type, payload)
 
     def run_input_thread(self) -> None:
         super().run_input_thread()  # returns when the server closes its end, or the app has ended

@@ -8,7 +8,6 @@ from rich.text import Text
 
 from sweeptui.app import theme, wording
 from sweeptui.app.filterbar import FilterBar
-from sweeptui.app.screens.sort import SortMenu, choices
 from sweeptui.app.table import Follow
 
 if TYPE_CHECKING:
@@ -51,11 +50,11 @@ class Choosing:
     def _title(self) -> Text:
         """How many trials there are, and what was made of them."""
         table = self._app.table
-        shown = f"{len(table.shown)} of {table.total}" if table.query_text else str(table.total)
+        shown = f"{len(table.shown):,} of {table.total:,}" if table.query_text else f"{table.total:,}"
         parts = [f"Trials {shown}"]
         if table.marked:
             hidden = table.hidden_marks()
-            parts.append(f"● {len(table.marked)} marked" + (f" ({hidden} hidden)" if hidden else ""))
+            parts.append(f"● {len(table.marked):,} marked" + (f" ({hidden:,} hidden)" if hidden else ""))
         if table.total and table.following is not Follow.OFF:
             parts.append(f"follows the {table.following.value}")
         text = Text(" · ".join(parts))
@@ -64,6 +63,8 @@ class Choosing:
         return text
 
     def ask_order(self) -> None:
+        from sweeptui.app.screens.sort import SortMenu, choices  # noqa: PLC0415 - when it is opened
+
         table = self._app.table
 
         def answered(name: str | None) -> None:

@@ -14,33 +14,36 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
-from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
+from textual.events import Key
 from textual.reactive import reactive
 
-from sweeptui.app import wording
+from sweeptui.app import standing, wording
 from sweeptui.app.actions import ACTIONS, Action
 from sweeptui.app.best import BestPanel
 from sweeptui.app.choosing import Choosing
 from sweeptui.app.dialogs import QUIT_CHOICES, Ask
 from sweeptui.app.engine import Engine
+from sweeptui.app.faults import Faulty
 from sweeptui.app.keymap import Keymap
-from sweeptui.app.log import LogView
-from sweeptui.app.messages import EngineEnded, PageRead, SnapshotTaken, Told, WatchFailed
+from sweeptui.app.log.pane import LogPane
+from sweeptui.app.messages import EngineEnded, SnapshotTaken, Told, WatchFailed
+from sweeptui.app.news import News
 from sweeptui.app.pages import Pages
 from sweeptui.app.panels import Header, KeyBar, TrialLine
 from sweeptui.app.plot.pane import PlotPane
 from sweeptui.app.plot.place import Plotting
 from sweeptui.app.snapshot import Snapshot
+from sweeptui.app.standing import Notice
 from sweeptui.app.steering import Steering
 from sweeptui.app.table import Follow, TrialTable
 from sweeptui.app.theme import THEME, AsciiOnly
 from sweeptui.app.watcher import Watcher
 from sweeptui.core.errors import UserError
-from sweeptui.core.ingest import Files
-from sweeptui.core.stores.base import LeaseHeldError
-from sweeptui.core.trial import Job, Stage, Trial
+from sweeptui.core.files import Files
+from sweeptui.core.stores.base import LeaseHeldError, LeaseLostError
+from sweeptui.core.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +68,7 @@ def speaks_utf8() -> bool:
     return locale.getpreferredencoding(False).lower().replace("-", "") == "utf8"
 
 
-class Cockpit(App[None], inherit_bindings=False):
+class Cockpit(Faulty[None], inherit_bindings=False):
     """Watches the sweep in `folder`; with a session it also runs it."""
 
     CSS_PATH = "cockpit.tcss"
@@ -87,26 +90,22 @@ class Cockpit(App[None], inherit_bindings=False):
         *,
         utf8: bool | None = None,
         clock: Callable[[], float] = time.time,
-        on_hang_up: Callable[[], None] = lambda: None,
         read_only: str = "",
         driver_class: type[Driver] | None = None,
         keymap: Keymap | None = None,
     ) -> None:
-        """`on_hang_up` is called when the terminal has gone away, before anything else is written to it.
-
-        `read_only` says why this window may change nothing; empty where it may.
-        """
+        """`read_only` says why this window may change nothing; empty where it may."""
         super().__init__(driver_class)
         self.read_only = read_only
         self.clock = clock
-        self._on_hang_up = on_hang_up
+        self.on_hang_up: Callable[[], None] = lambda: None
+        """Called at SIGHUP, before anything else is written to the terminal, which may be gone."""
         self.folder = folder
         self.engine = None if session is None else Engine(session, self.post_message)
         self.leaving: Leaving | None = None
         self.signalled: int | None = None
         self._utf8 = speaks_utf8() if utf8 is None else utf8
         self._ascii = AsciiOnly()
-        self._files = Files(folder)
         client = "cockpit" if driver_class is None else "browser"
         self._watcher = Watcher(
             folder,
@@ -120,8 +119,8 @@ class Cockpit(App[None], inherit_bindings=False):
         self.header = Header(folder.name, id="header")
         self.table: TrialTable = TrialTable(clock=clock, id="table")
         self.trial_line = TrialLine(id="trial-line", markup=False)
-        self.log_view = LogView(id="log")
-        self.log_pane = Vertical(self.trial_line, self.log_view, id="log-pane")
+        self.log_pane: LogPane = LogPane(self.trial_line, Files(folder), id="log-pane")
+        self.log_view = self.log_pane.view
         self.best = BestPanel(id="best")
         self.plotting: Plotting = Plotting(self)
         self.steering: Steering = Steering(self, self._watcher.submit)
@@ -131,9 +130,8 @@ class Cockpit(App[None], inherit_bindings=False):
         self.set_keymap(self.keymap.overrides)
         self.keys = KeyBar(id="keys")
         self.header.read_only = self.keys.read_only = bool(read_only)
-        self._stage: Stage | None = None
-        self._log_of: int | None = None
         self._problem = ""
+        self._news = News()
         self.register_theme(THEME)
         self.theme = THEME.name
 
@@ -150,22 +148,31 @@ class Cockpit(App[None], inherit_bindings=False):
         yield self.choosing.bar
         yield self.keys
 
+    def on_load(self) -> None:
+        """Before the terminal is taken, so that no signal leaves it as the screen has it."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(signum, self._on_signal, signum)
+
     def on_mount(self) -> None:
         self.title = f"sweeptui {self.folder.name}"
         if not self._utf8:
             self.screen.add_class("-ascii")
-        self.table.offered = "no trial yet: the first one is being chosen"
+        self.table.offered = standing.no_trial(None, "")
         self.best.border_title = "Best"
         self.table.focus()
         for problem in self.keymap.problems:
             self.notify(wording.line(problem), severity="warning", markup=False, timeout=15)
+        self.snapshot = self._watcher.opening.first()
+        self.call_after_refresh(self._watcher.opening.painted)
         self._watch_sweep()
-        if self.engine is not None:
+        if self.engine is not None and self.signalled is None:
             self.engine.start()
         self.set_interval(1.0, self.table.tick)
-        loop = asyncio.get_running_loop()
-        for signum in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(signum, self._on_signal, signum)
+
+    def when_read(self, do: Callable[[], None]) -> None:
+        """Call `do` on another thread once all trials are read."""
+        self._watcher.on_read = do
 
     def on_unmount(self) -> None:
         self._watcher.close()
@@ -208,14 +215,14 @@ class Cockpit(App[None], inherit_bindings=False):
 
     def _fit_table(self, snapshot: Snapshot) -> None:
         """As high as its trials will need, so that it does not move as they come."""
-        rows = max(snapshot.max_trials, len(snapshot.trials)) + 1 + self.table.gutter.height
+        rows = max(snapshot.max_trials, snapshot.made) + 1 + self.table.gutter.height
         self.plotting.fit(rows, self.size.height)
 
     def _show_selected(self) -> None:
         """Everything that depends on which trial is selected."""
         snapshot, trial = self.snapshot, self.selected
-        notice = self._problem or self._notice(snapshot)
-        self.header.show(snapshot, notice)
+        self.header.show(snapshot, self._notice(snapshot))
+        self.table.offered = standing.no_trial(snapshot, self._problem)
         self.keys.show(snapshot, trial)
         self.choosing.show()
         if snapshot is None:
@@ -223,61 +230,27 @@ class Cockpit(App[None], inherit_bindings=False):
         plotted = self.plotting.show(snapshot) | self.pages.plotted(snapshot)
         self._watcher.look_at(self.table.on_screen(), self.table.cursor, plotted)
         self.trial_line.show(snapshot, trial)
-        self._show_log(snapshot, trial)
+        self.log_pane.show(snapshot, trial)
         self.pages.show(snapshot)
 
-    def _notice(self, snapshot: Snapshot | None) -> str:
+    def _notice(self, snapshot: Snapshot | None) -> Notice:
         """What the user has to know as long as it lasts."""
+        if self._problem:
+            return Notice(self._problem)
         if self.leaving is Leaving.STOP:
-            return "ending the running trials; this takes as long as they need, up to kill_grace_s"
+            return Notice("ending the running trials; this takes as long as they need, up to kill_grace_s")
         if self.leaving is Leaving.DETACH:
-            return "letting go of the trials"
-        if snapshot is None or snapshot.over:
-            return ""
-        if snapshot.disk:
-            return snapshot.disk
-        if snapshot.holder is None and not self.runs_here:
-            return f"nobody runs this sweep: it goes on with `sweeptui continue {snapshot.name}`"
-        return ""
-
-    def _show_log(self, snapshot: Snapshot, trial: Trial | None) -> None:
-        if trial is None:
-            self.log_pane.border_title = "Log"
-            if self.log_view.page.path is not None:
-                self.log_view.open(None, "")
-            self.log_view.offer("the log of the selected trial will be here")
-            return
-        if trial.number != self._log_of:
-            self._log_of, self._stage = trial.number, None
-        job = self._job_shown(snapshot, trial)
-        path = None if job is None else self._files.log(job)
-        if path != self.log_view.page.path:
-            self.log_view.open(path, "")
-        if job is None:
-            self.log_view.offer(f"{trial.id} has not been started yet")
-        else:
-            self.log_view.offer("nothing was printed yet" if job.outcome is None else "nothing was printed")
-        self._title_log(trial, job)
-
-    def _title_log(self, trial: Trial, job: Job | None) -> None:
-        title = f"Log {trial.id}"
-        if job is not None:
-            title += f" {job.stage}" + (f", attempt {job.attempt}" if job.attempt > 1 else "")
-        self.log_pane.border_title = title
-        page = self.log_view.page
-        self.log_pane.border_subtitle = "" if page.following else "not following"
-
-    def _job_shown(self, snapshot: Snapshot, trial: Trial) -> Job | None:
-        """The newest job of the stage that was asked for, or of any."""
-        focus = snapshot.focus
-        running = snapshot.running.get(trial.number)
-        jobs = focus.jobs if focus is not None and focus.trial == trial.number else (running,) if running else ()
-        return next((job for job in reversed(jobs) if job is not None and self._stage in (None, job.stage)), None)
+            return Notice("letting go of the trials")
+        if snapshot is None:
+            return standing.NOTHING
+        return standing.notice(snapshot, runs_here=self.runs_here, may_act=not self.read_only)
 
     # -- what the threads tell
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
         self.snapshot = message.snapshot
+        for item in self._news.of(message.snapshot, time.monotonic()):
+            self.notify(item.text, severity="error" if item.bad else "information", markup=False)
 
     def on_told(self, message: Told) -> None:
         text = wording.line(message.text)
@@ -286,12 +259,6 @@ class Cockpit(App[None], inherit_bindings=False):
     def on_watch_failed(self, message: WatchFailed) -> None:
         self._problem = wording.line(message.problem)
         self._show_selected()
-
-    @on(PageRead)
-    def _retitle(self) -> None:
-        trial = self.selected
-        if trial is not None and self.snapshot is not None:
-            self._title_log(trial, self._job_shown(self.snapshot, trial))
 
     @on(PlotPane.Picked)
     def _picked(self, message: PlotPane.Picked) -> None:
@@ -309,6 +276,11 @@ class Cockpit(App[None], inherit_bindings=False):
         if isinstance(message.error, LeaseHeldError):
             self.notify(f"{message.error}: this is a window on it", markup=False)
             self.engine = None
+        elif isinstance(message.error, LeaseLostError):
+            self._problem = (
+                f"{wording.line(str(message.error))}; this window only watches it now (details when you quit)"
+            )
+            self.notify("this window has lost the sweep", severity="error", timeout=15)
         elif message.error is not None:
             said = str(message.error) if isinstance(message.error, UserError) else repr(message.error)
             self._problem = f"the sweep cannot go on here: {wording.line(said)} (details when you quit)"
@@ -317,10 +289,13 @@ class Cockpit(App[None], inherit_bindings=False):
         self._show_selected()
 
     def _on_signal(self, signum: int) -> None:
-        """TERM stops the trials; a terminal that goes away only takes the screen with it."""
+        """TERM stops the trials; a terminal that goes away takes only the screen; INT is Ctrl+C from outside."""
+        if signum == signal.SIGINT:
+            self.post_message(Key("ctrl+c", None))
+            return
         self.signalled = signum
         if signum == signal.SIGHUP:
-            self._on_hang_up()
+            self.on_hang_up()
         self._leave(Leaving.STOP if signum == signal.SIGTERM else Leaving.DETACH)
 
     # -- the keys
@@ -347,15 +322,6 @@ class Cockpit(App[None], inherit_bindings=False):
         at = next((index for index, pane in enumerate(panes) if pane.has_focus), -1)
         panes[(at + 1) % len(panes)].focus()
 
-    def toggle_log(self) -> None:
-        trial = self.selected
-        job = self._job_shown(self.snapshot, trial) if self.snapshot is not None and trial is not None else None
-        self._stage = Stage.EVAL if job is None or job.stage is Stage.TRAIN else Stage.TRAIN
-        self._show_selected()
-
-    def follow_log(self) -> None:
-        self.log_view.follow()
-
     def go_to_best(self) -> None:
         if self.snapshot is not None and self.snapshot.best is not None:
             self.table.select(self.snapshot.best.number)
@@ -367,7 +333,7 @@ class Cockpit(App[None], inherit_bindings=False):
     def leave(self) -> None:
         """Quit at once where that changes nothing, else ask."""
         if self.leaving is not None:
-            self.notify(self._notice(self.snapshot))
+            self.notify(self._notice(self.snapshot).text, markup=False)
         elif not self.runs_here or (self.snapshot is not None and self.snapshot.over):
             self.exit()
         else:

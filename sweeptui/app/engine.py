@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sweeptui.app.messages import EngineEnded
 from sweeptui.core.errors import UserError
 from sweeptui.core.stores.sqlite import SqliteStore
-from sweeptui.launch import DATABASE
+from sweeptui.folders import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

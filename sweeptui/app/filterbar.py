@@ -30,7 +30,7 @@ INDENT = 3
 """Where the query begins."""
 
 
-class _Wrong(Highlighter):
+class Wrong(Highlighter):
     """Marks in the query what is wrong with it."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class FilterBar(Vertical):
     def __init__(self, table: TrialTable, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._table = table
-        self._wrong = _Wrong()
+        self._wrong = Wrong()
         self._completion = Completion(0, 0, ())
         self._option = -1
         self._completed = ""

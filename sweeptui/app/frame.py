@@ -91,7 +91,7 @@ def sweep_frame(
     app.read_only, app.header.read_only, app.keys.read_only = "", False, False
 
     async def look(pilot: Pilot[Any]) -> None:
-        await _until(pilot, lambda: app.snapshot is not None or app.header.has_class("-notice"))
+        await _until(pilot, lambda: (app.snapshot is not None and not app.snapshot.older) or app.header.has_class("-notice"))
         if trial is not None and app.snapshot is not None:
             if app.snapshot.trial(trial) is None:
                 raise UserError(f"sweep {folder.name} has no trial {trial}; it has {len(app.snapshot.trials)}")
@@ -139,12 +139,13 @@ def take(
         async with app.run_test(size=size, notifications=False) as pilot:
             await look(pilot)
             await _still(pilot, looked)
-            return Frame(tuple(_strips(app)), size[0], title)
+            return Frame(tuple(strips_of(app)), size[0], title)
 
     return asyncio.run(run())
 
 
-def _strips(app: App[Any]) -> list[Strip]:
+def strips_of(app: App[Any]) -> list[Strip]:
+    """What stands on its screen, line by line."""
     return [strip.simplify() for strip in app.screen._compositor.render_strips()]
 
 
@@ -161,6 +162,6 @@ async def _still(pilot: Pilot[Any], looked: Callable[[], int]) -> None:
     since, looks = time.monotonic(), looked()
     while (now := time.monotonic()) < deadline and (now - since < STILL_S or looked() - looks < LOOKS):
         await pilot.pause(0.05)
-        strips = [strip.text for strip in _strips(pilot.app)]
+        strips = [strip.text for strip in strips_of(pilot.app)]
         if strips != shown:
             shown, since, looks = strips, time.monotonic(), looked()

@@ -12,20 +12,21 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from textual import on, work
-from textual.app import App
 
-from sweeptui.app import wording
+from sweeptui.app import terminal, wording
 from sweeptui.app.cockpit import speaks_utf8
+from sweeptui.app.faults import Faulty, complain
 from sweeptui.app.inventory import Entry, Inventory
 from sweeptui.app.messages import Latest
-from sweeptui.app.run import run_cockpit
+from sweeptui.app.run import EXIT_FAILED, run_cockpit
 from sweeptui.app.screens.newsweep import NewSweep
 from sweeptui.app.screens.sweeps import SweepList
 from sweeptui.app.screens.sweeptable import shown_path
 from sweeptui.app.theme import THEME, AsciiOnly
 from sweeptui.app.trash import throw_away
 from sweeptui.core.errors import UserError
-from sweeptui.launch import Session, reopen, sweeps_dir
+from sweeptui.folders import sweeps_dir
+from sweeptui.launch import Session, reopen
 from sweeptui.recipes.find import RecipeInfo, list_recipes
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Sighted(Latest):
     entries: tuple[Entry, ...]
 
 
-class Home(App[Destination], inherit_bindings=False):
+class Home(Faulty[Destination], inherit_bindings=False):
     """Ends with where to go, or with None."""
 
     CSS_PATH = ["cockpit.tcss", "home.tcss"]  # noqa: RUF012 - as App declares it
@@ -104,17 +105,24 @@ class Home(App[Destination], inherit_bindings=False):
     def recipes(self) -> tuple[RecipeInfo, ...]:
         return self._recipes
 
+    def on_load(self) -> None:
+        """Before the terminal is taken, so that no signal leaves it as the screen has it."""
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(signum, self._on_signal, signum)
+
     def on_mount(self) -> None:
         self.title = "sweeptui"
         self._watch()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._on_term)
 
     def on_unmount(self) -> None:
         self._over.set()
         self._look_now.set()
 
-    def _on_term(self) -> None:
-        self.signalled = signal.SIGTERM
+    def _on_signal(self, signum: int) -> None:
+        self.signalled = signum
+        if signum == signal.SIGHUP and terminal.gone():
+            terminal.let_go()
         self.exit()
 
     @work(thread=True, group="inventory")
@@ -184,11 +192,15 @@ def run_home(root: Path, read: Read) -> int:
     selected: str | None = None
     while True:
         app = Home(root, read, selected=selected)
-        destination = app.run()
+        with terminal.as_it_was():
+            destination = app.run()
+        if app.fault is not None:
+            complain(app.fault, None)
+            return EXIT_FAILED
         if app.signalled is not None:
             return 128 + app.signalled
         if destination is None:
-            return app.return_code or 0
+            return 0
         selected = destination.folder.name
         code = run_cockpit(destination.session, destination.folder)
         if code in ENDS_ALL:

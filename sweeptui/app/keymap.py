@@ -8,7 +8,6 @@ pane = ["tab", "ctrl+w"]
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +65,10 @@ def keymap_of(app: object) -> Keymap:
 def load(path: Path | None = None) -> Keymap:
     """The keymap of the user's configuration file. Raises nothing: what is wrong with the file is in `problems`."""
     path = path or config_path()
+    if not path.exists():
+        return Keymap()
+    import tomllib  # noqa: PLC0415 - most have no such file
+
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from sweeptui.app.logfile import Page
+    from sweeptui.app.log.page import Page
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.limits import Ending
 

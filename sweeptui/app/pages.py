@@ -1,8 +1,12 @@
-"""The screens beside the main one: which is open, and what their keys do."""
+"""The screens beside the main one: which is open, and what their keys do.
+
+Each is imported where it is opened: the first frame does not wait for them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,21 +14,14 @@ from sweeptui.app import wording
 from sweeptui.app.dialogs import Ask, Choice
 from sweeptui.app.messages import Told
 from sweeptui.app.moves import Move
-from sweeptui.app.screens.compare import FEWEST, MOST, ComparePage
-from sweeptui.app.screens.copy import CopyMenu, Subject, write_private
-from sweeptui.app.screens.edit import Edit, Edited, Source
-from sweeptui.app.screens.failures import FailuresPage
 from sweeptui.app.screens.page import Page
-from sweeptui.app.screens.slots import SlotsPage
-from sweeptui.app.screens.trial import TrialPage
-from sweeptui.app.screens.usage import Sampler
 from sweeptui.app.table import Follow
-from sweeptui.core.analysis.best import BEST
-from sweeptui.core.ingest import Files
-from sweeptui.core.space import Space
+from sweeptui.core.files import Files
 
 if TYPE_CHECKING:
     from sweeptui.app.cockpit import Cockpit
+    from sweeptui.app.screens.edit import Edited
+    from sweeptui.app.screens.usage import Sampler
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.trial import Trial
 
@@ -38,9 +35,14 @@ class Pages:
         self._app = app
         self._folder = folder
         self._files = Files(folder)
-        self._sampler = Sampler(folder)
         self._left: tuple[int | None, Follow] = (None, Follow.OFF)
         """The trial that the table was on when a page was opened, and what it followed."""
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        from sweeptui.app.screens.usage import Sampler  # noqa: PLC0415
+
+        return Sampler(self._folder)
 
     def show(self, snapshot: Snapshot) -> None:
         """Bring those that are open up to date."""
@@ -67,7 +69,11 @@ class Pages:
     @property
     def trial(self) -> Trial | None:
         """The one trial that a page is about, None where there is no such page."""
-        return next((page.trial for page in reversed(self._open) if isinstance(page, TrialPage)), None)
+        if not (pages := self._open):
+            return None
+        from sweeptui.app.screens.trial import TrialPage  # noqa: PLC0415
+
+        return next((page.trial for page in reversed(pages) if isinstance(page, TrialPage)), None)
 
     def _push(self, page: Page) -> None:
         """Open it."""
@@ -87,6 +93,8 @@ class Pages:
 
     def open_trial(self, number: int | None = None) -> None:
         """Show everything about a trial, the selected one where none is named."""
+        from sweeptui.app.screens.trial import TrialPage  # noqa: PLC0415
+
         table = self._app.table
         number = table.cursor if number is None else number
         if number is None:
@@ -97,11 +105,15 @@ class Pages:
 
     def step(self, move: Move) -> None:
         """Show the trial before or after this one, as the table has them."""
+        from sweeptui.app.screens.trial import TrialPage  # noqa: PLC0415
+
         if self._top(TrialPage) is not None:
             self._app.table.move(move)
 
     def open_log(self) -> None:
         """Back to the log of this trial."""
+        from sweeptui.app.screens.trial import TrialPage  # noqa: PLC0415
+
         if self._top(TrialPage) is not None:
             self.back()
             self._app.plotting.give_way()
@@ -109,6 +121,8 @@ class Pages:
 
     def compare(self) -> None:
         """Compare the marked trials; where only one is meant, with the best one, or the best one with the next."""
+        from sweeptui.app.screens.compare import FEWEST, MOST, ComparePage  # noqa: PLC0415
+
         app = self._app
         numbers = sorted(app.table.marked) or [trial.number for trial in app.targets()]
         snapshot = app.snapshot
@@ -123,13 +137,20 @@ class Pages:
             self._push(ComparePage(numbers))
 
     def slots(self) -> None:
+        from sweeptui.app.screens.slots import SlotsPage  # noqa: PLC0415
+
         self._push(SlotsPage(self._sampler))
 
     def failures(self) -> None:
+        from sweeptui.app.screens.failures import FailuresPage  # noqa: PLC0415
+
         self._push(FailuresPage(self._files))
 
     def copy(self) -> None:
         """The best configuration, or the selected trial's; on the page of a trial that one first."""
+        from sweeptui.app.screens.copy import CopyMenu, Subject  # noqa: PLC0415
+        from sweeptui.core.analysis.best import BEST  # noqa: PLC0415
+
         app, snapshot = self._app, self._app.snapshot
         if snapshot is None:
             return
@@ -148,6 +169,8 @@ class Pages:
 
     def back(self) -> None:
         """Close the page; the table goes on following where it was when a trial's was opened, and it is on it still."""
+        from sweeptui.app.screens.trial import TrialPage  # noqa: PLC0415
+
         if (page := self._top(Page)) is None:
             return
         page.dismiss(None)
@@ -158,6 +181,8 @@ class Pages:
 
     def requeue_group(self) -> None:
         """Try all trials of the group again that the cursor is on, once that was confirmed."""
+        from sweeptui.app.screens.failures import FailuresPage  # noqa: PLC0415
+
         page = self._top(FailuresPage)
         group = None if page is None else page.group
         if page is None or group is None:
@@ -175,6 +200,10 @@ class Pages:
 
     def edit_group(self) -> None:
         """Try all trials of the group with the same change to each, as new ones."""
+        from sweeptui.app.screens.edit import Edit, Source  # noqa: PLC0415
+        from sweeptui.app.screens.failures import FailuresPage  # noqa: PLC0415
+        from sweeptui.core.space import Space  # noqa: PLC0415
+
         page, snapshot = self._top(FailuresPage), self._app.snapshot
         if page is None or page.group is None or snapshot is None:
             return
@@ -207,6 +236,7 @@ class Pages:
 
     def write(self, path: Path, text: str, said: str) -> None:
         """Write a file on a thread, and say what became of it; `said` goes before its path."""
+        from sweeptui.app.screens.copy import write_private  # noqa: PLC0415
 
         def do() -> None:
             try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -15,8 +16,10 @@ from textual.widgets import Static
 
 from sweeptui.app import theme, wording
 from sweeptui.app.actions import ACTIONS, BY_ID, Action
-from sweeptui.app.columns import BEST, BOLD, FAINT, MARK, PLAIN, QUIET, Piece, fit, progress_bar
+from sweeptui.app.columns import BEST, BOLD, MARK, OFF, PLAIN, QUIET, Piece, fit, progress_bar
 from sweeptui.app.keymap import keymap_of
+from sweeptui.app.standing import NOTHING, Notice
+from sweeptui.app.wording import State
 from sweeptui.core.trial import TrialStatus
 
 if TYPE_CHECKING:
@@ -27,58 +30,79 @@ if TYPE_CHECKING:
 
 Part = tuple[int, list[Piece]]
 """Pieces, and how dispensable they are: where there is no room, the highest number goes first."""
+GAP = 3
 
 
-def arrange(parts: Sequence[Part], width: int, gap: int = 3) -> list[Piece]:
-    """Those of the parts that fit into `width`, in order."""
-
-    def needed(chosen: Sequence[Part]) -> int:
-        return sum(cell_len(text) for _, pieces in chosen for text, _ in pieces) + gap * max(0, len(chosen) - 1)
-
-    chosen = [part for part in parts if part[1]]
-    while len(chosen) > 1 and needed(chosen) > width:
-        chosen.remove(max(reversed(chosen), key=lambda part: part[0]))
+def arrange(parts: Sequence[Part], width: int, gap: int = GAP) -> list[Piece]:
+    """Those of the parts that fit into `width`, in order; the least dispensable one in any case."""
+    given = [part for part in parts if part[1]]
+    chosen: set[int] = set()
+    room = width
+    for index in sorted(range(len(given)), key=lambda index: given[index][0]):
+        needed = sum(cell_len(text) for text, _ in given[index][1]) + gap * bool(chosen)
+        if needed <= room or not chosen:
+            chosen.add(index)
+            room -= needed
     pieces: list[Piece] = []
-    for index, (_, part) in enumerate(chosen):
-        pieces += [(" " * gap, PLAIN)] * (index > 0) + part
+    for index in sorted(chosen):
+        pieces += [(" " * gap, PLAIN)] * bool(pieces) + given[index][1]
     return pieces
 
 
 class Header(Widget):
     """What the sweep is, how far it is, and what is wrong with it."""
 
+    MOST_NOTICE, ROOMY = 3, 20
+    """Lines of what is wrong, at most, on a screen of so many lines; on a smaller one there is one."""
+
     def __init__(self, name: str, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._sweep = name
         self._snapshot: Snapshot | None = None
-        self._notice = ""
+        self._notice = NOTHING
+        self._told: list[str] = []
+        """The notice, line by line."""
         self.read_only = False
 
-    def show(self, snapshot: Snapshot | None, notice: str) -> None:
+    def show(self, snapshot: Snapshot | None, notice: Notice) -> None:
         self._snapshot, self._notice = snapshot, notice
-        self.set_class(bool(notice), "-notice")
+        self._wrap()
         self.refresh()
+
+    def on_resize(self) -> None:
+        self._wrap()
+
+    def _wrap(self) -> None:
+        lines = textwrap.wrap(self._notice.text, max(20, self.app.size.width - 4), break_on_hyphens=False)
+        most = self.MOST_NOTICE if self.app.size.height >= self.ROOMY else 1
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])] if len(lines) > most else lines
+        self._told = [f"{' ' if at else self._notice.glyph} {line}" for at, line in enumerate(lines)]
+        self.set_class(bool(lines), "-notice")
+        self.styles.height = 2 + len(lines)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width - 2
-        pieces = [self._first, self._second, self._third][min(y, 2)](width)
+        pieces = self._first(width) if y == 0 else self._second(width) if y == 1 else self._told_line(y - 2)
         segments = [Segment(" "), *fit(pieces, width), Segment(" ")]
         return Strip(segments).apply_style(self.rich_style)
 
     def _first(self, width: int) -> list[Piece]:
-        name: Part = (0, [("sweeptui ", QUIET), (self._sweep, BOLD)])
         snapshot = self._snapshot
+        label = State("◌", "reading", theme.QUIET) if snapshot is None else wording.sweep_state(snapshot.label)
+        if snapshot is None and self._notice:
+            label = State("✗", "not there", theme.VERMILLION)
+        badge: Part = (0, [(str(label), theme.style(label.colour, bold=True))])
+        view: Part = (1, [("read-only", theme.style(theme.YELLOW))] if self.read_only else [])
+        # The name gives way to the state, and its end to its beginning.
+        room = max(8, width - cell_len(str(label)) - GAP - (GAP + 9 if self.read_only else 0))
+        program = "sweeptui " if room >= 9 + cell_len(self._sweep) else ""
+        name: Part = (0, [(program, QUIET), (cut(self._sweep, room - len(program)), BOLD)])
         if snapshot is None:
-            return arrange([name, (1, [("◌ starting", QUIET)])], width)
-        state = wording.sweep_state(snapshot.label)
-        reason = wording.line(snapshot.reason)
-        said = [(f": {reason}", theme.style(state.colour))] if reason and snapshot.status != "running" else []
+            return arrange([name, badge], width)
         holder = snapshot.holder
         who = "" if holder is None or holder.pid == os.getpid() else f"run by {wording.line(str(holder))}"
         goal = [(f"{snapshot.goal} ", QUIET), (wording.line(snapshot.metric), PLAIN)]
-        badge = [(str(state), theme.style(state.colour, bold=True)), *said]
-        view = [("read-only", theme.style(theme.YELLOW))] if self.read_only else []
-        return arrange([name, (1, badge), (1, view), (3, goal), (2, [(who, QUIET)] if who else [])], width)
+        return arrange([name, badge, view, (3, goal), (2, [(who, QUIET)] if who else [])], width)
 
     def _second(self, width: int) -> list[Piece]:
         snapshot = self._snapshot
@@ -87,12 +111,10 @@ class Header(Widget):
         total = max(snapshot.max_trials, len(snapshot.trials))
         share = snapshot.done / total if total else 0.0
         bar = progress_bar(share, 12 if width < 100 else 24, theme.GREEN if snapshot.over else theme.SKY)
-        done: Part = (0, [*bar, (f" {snapshot.done}/{total}", BOLD)])
-        counts: list[Piece] = []
-        for status in (TrialStatus.PAUSED, TrialStatus.FAILED, TrialStatus.STOPPED, TrialStatus.KILLED):
-            if count := snapshot.counts[status]:
-                counts += [*([("  ", PLAIN)] if counts else []), *_count(count, status)]
-        active = [(f"▶ {snapshot.active}/{snapshot.slots} running", theme.style(theme.SKY))]
+        done: Part = (0, [*bar, (f" {snapshot.done:,}/{total:,}", BOLD)])
+        active = (
+            [] if snapshot.over else [(f"▶ {snapshot.active:,}/{snapshot.slots:,} running", theme.style(theme.SKY))]
+        )
         best: list[Piece] = []
         if snapshot.best is not None:
             best = [
@@ -100,18 +122,32 @@ class Header(Widget):
                 (wording.number(snapshot.best.score), BEST),
                 (f" #{snapshot.best.number}", QUIET),
             ]
-        spent = [("cost ", QUIET), (wording.cost(snapshot.spent, snapshot.cost_unit), PLAIN)]
-        eta = [("left ", QUIET), (f"~{wording.duration(snapshot.eta_s)}", PLAIN)] if snapshot.eta_s is not None else []
-        ordered = [done, (1, active), (3, counts), (2, best), (5, spent), (4, eta)]
-        return arrange(ordered, width)
+        left = [(f"~{wording.duration(snapshot.eta_s)}", PLAIN), (" left", QUIET)] if snapshot.eta_s is not None else []
+        spent = [("cost ", QUIET), (wording.cost(snapshot.spent, snapshot.cost_unit), PLAIN)] if snapshot.spent else []
+        counts = _counts(snapshot, (TrialStatus.PAUSED, TrialStatus.FAILED, TrialStatus.STOPPED, TrialStatus.KILLED))
+        failed = _counts(snapshot, (TrialStatus.FAILED,))
+        pieces = arrange([done, (1, active), (3, counts), (2, best), (5, spent), (4, left)], width)
+        if failed and failed[0] not in pieces:  # no room for all; for those that matter most there may be
+            pieces = arrange([done, (1, active), (3, failed), (2, best), (5, spent), (4, left)], width)
+        return pieces
 
-    def _third(self, width: int) -> list[Piece]:
-        return arrange([(0, [(f"! {self._notice}", theme.style(theme.YELLOW, bold=True))])], width)
+    def _told_line(self, at: int) -> list[Piece]:
+        return [(self._told[at], theme.style(self._notice.colour, bold=True))] if at < len(self._told) else []
 
 
-def _count(count: int, status: TrialStatus) -> list[Piece]:
-    state = wording.status_state(status)
-    return [(f"{state.glyph} {count} {state.word}", theme.style(state.colour))]
+def _counts(snapshot: Snapshot, statuses: Sequence[TrialStatus]) -> list[Piece]:
+    pieces: list[Piece] = []
+    for status in statuses:
+        if count := snapshot.counts[status]:
+            state = wording.status_state(status)
+            pieces += [("  ", PLAIN)] * bool(pieces)
+            pieces.append((f"{state.glyph} {count:,} {state.word}", theme.style(state.colour)))
+    return pieces
+
+
+def cut(text: str, width: int) -> str:
+    """The text in at most `width` cells, with a mark where it goes on."""
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 1)) + "…"
 
 
 class TrialLine(Static):
@@ -160,19 +196,24 @@ class KeyBar(Widget):
         last = [segment for id_ in self._last for segment in self._key(BY_ID[id_])]
         room = width - Segment.get_line_length(last)
         first: list[Segment] = []
-        for action in self._actions:
-            if action.label and action.id not in self._last:
-                key = self._key(action)
-                if Segment.get_line_length(key) > room:
-                    break
-                first += key
-                room -= Segment.get_line_length(key)
+        actions = [action for action in self._actions if action.label and action.id not in self._last]
+        if sum(Segment.get_line_length(self._key(action)) for action in actions) > room:  # no room for idle ones
+            actions = [action for action in actions if not self._refused(action)]
+        for action in actions:
+            key = self._key(action)
+            if Segment.get_line_length(key) > room:
+                break
+            first += key
+            room -= Segment.get_line_length(key)
         return Strip([*first, Segment(" " * max(0, room)), *last]).crop(0, width).apply_style(self.rich_style)
 
+    def _refused(self, action: Action) -> bool:
+        return (self.read_only and action.changes) or bool(action.refusal(self._snapshot, self._trial))
+
     def _key(self, action: Action) -> list[Segment]:
-        refused = (self.read_only and action.changes) or bool(action.refusal(self._snapshot, self._trial))
+        refused = self._refused(action)
         click = Style.from_meta({"@click": f"app.act('{action.id}')"})
-        key = FAINT if refused else theme.style(theme.ORANGE, bold=True)
-        label = FAINT if refused else PLAIN
+        key = OFF if refused else theme.style(theme.ORANGE, bold=True)
+        label = OFF if refused else PLAIN
         name = keymap_of(self.app).first(action)
         return [Segment(f" {name} ", key + click), Segment(f"{action.label} ", label + click)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -10,45 +11,90 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeptui.app import keymap, wording
+from sweeptui.app import keymap, terminal, wording
 from sweeptui.app.cockpit import Cockpit, Leaving
 from sweeptui.app.engine import go_on_in_background
+from sweeptui.app.faults import complain
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.errors import UserError
 from sweeptui.core.state import SweepState, SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
-from sweeptui.launch import DATABASE
+from sweeptui.folders import DATABASE
 
 if TYPE_CHECKING:
     from sweeptui.launch import Session
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+HUNG_UP_S = 0.1
+"""How often a terminal that SIGHUP was sent about is looked at."""
+SWITCH_S = 0.001
+"""A key waits no longer than that for another thread of this process, five times less than Python would have it."""
 READ_ONLY = "this window is read-only: it shows the sweep and changes nothing"
 
 
 def run_cockpit(session: Session | None, path: Path, *, read_only: bool = False) -> int:
     """Show the sweep in the folder `path` until the user leaves; with a session, run it meanwhile. The exit code.
 
-    The session's own exit code where it has ended, 0 where it was left running, 143 after SIGTERM.
+    The session's own exit code where it has ended, 0 where it was left running, 1 after a fault of the screen, 128 and
+    the signal after SIGTERM and SIGHUP.
+    """
+    sys.setswitchinterval(SWITCH_S)
+    gc.disable()  # nothing of what is made at the start is garbage, and looking for some takes its time
+    app = Cockpit(path, session, read_only=READ_ONLY if read_only else "", keymap=keymap.load())
+    departure = Departure(app)
+    app.on_hang_up = departure.begin
+    app.when_read(_collect_from_here)
+    try:
+        with terminal.as_it_was():
+            app.run()
+    except Exception as error:  # noqa: BLE001 - of the screen's end, which is none of the sweep's
+        app.fault = app.fault or error
+    finally:
+        departure.call_off()
+        if app.fault is not None:
+            complain(app.fault, None if read_only else path)
+        code = _aftermath(app)
+    return code or (EXIT_FAILED if app.fault is not None else 0)
+
+
+def _collect_from_here() -> None:
+    """Collect garbage again, and not among the trials: going through very many would hold up a key."""
+    gc.freeze()
+    gc.enable()
+
+
+class Departure:
+    """The end of a cockpit whose terminal has hung up, or is about to: its screen might never end.
+
+    Who writes to a terminal that is gone waits for ever. A signal that says so may come before, and may have been sent
+    by hand: then the screen ends as it always does.
     """
 
-    def hang_up() -> None:
-        """The terminal is gone: what is still written goes nowhere, and nothing waits for the screen to end."""
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)
-        departure.start()
+    def __init__(self, app: Cockpit) -> None:
+        self._app = app
+        self._called_off = threading.Event()
+        self._thread = threading.Thread(target=self._depart, name="departure")
 
-    app = Cockpit(path, session, on_hang_up=hang_up, read_only=READ_ONLY if read_only else "", keymap=keymap.load())
-    departure = threading.Thread(target=lambda: os._exit(_aftermath(app)), name="departure")
-    try:
-        app.run()
-    finally:
-        if departure.is_alive():
-            departure.join()  # it ends the process
-        code = _aftermath(app)
-    return code
+    def begin(self) -> None:
+        """SIGHUP came. From here on, nothing is written to a terminal that is gone."""
+        if terminal.gone():
+            terminal.let_go()
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def call_off(self) -> None:
+        """The screen has ended by itself."""
+        self._called_off.set()
+        if self._thread.ident is not None:
+            self._thread.join()  # where the terminal is gone, that ends the process
+
+    def _depart(self) -> None:
+        while not terminal.gone():
+            if self._called_off.wait(HUNG_UP_S):
+                return
+        terminal.let_go()
+        os._exit(_aftermath(self._app))
 
 
 def _aftermath(app: Cockpit) -> int:
@@ -56,21 +102,26 @@ def _aftermath(app: Cockpit) -> int:
     engine, name = app.engine, app.folder.name
     if engine is None or engine.ident is None:
         _say(f"{_state(app.folder)} Come back with: sweeptui attach {_where(app.folder)}")
-        return 1 if app.return_code else 0
+        return _signalled(app)
     if engine.is_alive():  # the screen ended, by a fault of its own, while the sweep was running
-        app.leaving = Leaving.DETACH
-        engine.session.interrupt(leave_running=True)
+        app.leaving = app.leaving or Leaving.DETACH
+        engine.session.interrupt(leave_running=app.leaving is Leaving.DETACH)
     engine.join()
     if engine.error is not None:
         return _failed(engine.error)
     assert engine.ending is not None
     if engine.ending.status is not SweepStatus.INTERRUPTED:
         _say(f"{_state(app.folder)} See it again with: sweeptui attach {_where(app.folder)}")
-        return engine.ending.exit_code
+        return engine.ending.exit_code or _signalled(app)
     if app.leaving is Leaving.DETACH:
         return _detach(app)
     _say(f"{name} is stopped and its trials are queued again. Go on with: sweeptui continue {_where(app.folder)}")
-    return 128 + app.signalled if app.signalled is not None else engine.ending.exit_code
+    return _signalled(app) or engine.ending.exit_code
+
+
+def _signalled(app: Cockpit) -> int:
+    """The exit code that says by which signal it was ended; 0 where by none."""
+    return 0 if app.signalled is None else 128 + app.signalled
 
 
 def _detach(app: Cockpit) -> int:
@@ -80,7 +131,7 @@ def _detach(app: Cockpit) -> int:
         _say(f"Go on with: sweeptui continue {_where(app.folder)}")
         return EXIT_FAILED
     _say(f"{app.folder.name} goes on in the background. Come back with: sweeptui attach {_where(app.folder)}")
-    return EXIT_FAILED if app.return_code else 0
+    return _signalled(app)
 
 
 def _failed(error: BaseException) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,6 +69,8 @@ class Snapshot:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """The search space, as the configuration has it."""
     focus: Focus | None = None
+    older: int = 0
+    """So many trials that came before these are still being read."""
     runner_up: Trial | None = None
     """The best of all but the best."""
     center: Mapping[str, Any] = field(default_factory=dict)
@@ -81,6 +82,11 @@ class Snapshot:
     def over(self) -> bool:
         """Nothing more happens unless somebody asks for it."""
         return self.status in (SweepStatus.FINISHED, SweepStatus.STOPPED, SweepStatus.BROKEN)
+
+    @property
+    def made(self) -> int:
+        """How many trials there are, read or not."""
+        return len(self.trials) + self.older
 
     @property
     def done(self) -> int:
@@ -145,6 +151,11 @@ def _swept(parameters: Mapping[str, Mapping[str, object]], trials: tuple[Trial, 
     return tuple(name for name in trials[-1].params if parameters.get(name, {}).get("distribution", "") != "constant")
 
 
+def _median(values: list[float]) -> float:
+    ordered, half = sorted(values), len(values) // 2
+    return (ordered[half] + ordered[-1 - half]) / 2
+
+
 def _eta(trials: tuple[Trial, ...], state: SweepState, max_trials: int, slots: int, at: float) -> float | None:
     """Seconds to the end: what is left, at the pace of the newest trials, on all slots."""
     took = []
@@ -155,7 +166,8 @@ def _eta(trials: tuple[Trial, ...], state: SweepState, max_trials: int, slots: i
                 break
     if not took:
         return None
-    each = statistics.median(took)
-    left = (max(max_trials, len(trials)) - sum(n for status, n in state.counts.items() if status.terminal)) * each
+    each = _median(took)
+    made, over = sum(state.counts.values()), sum(n for status, n in state.counts.items() if status.terminal)
+    left = (max(max_trials, made) - over) * each
     left -= sum(min(each, at - trial.started_at) for trial in state.active if trial.started_at is not None)
     return max(0.0, left / max(1, slots))

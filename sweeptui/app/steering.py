@@ -1,4 +1,7 @@
-"""Acting on the sweep: what keys, palette and command line do, what they ask first, and how it is taken back."""
+"""Acting on the sweep: what keys, palette and command line do, what they ask first, and how it is taken back.
+
+Forms and lists are imported where they are opened: the first frame does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,6 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.app import wording
 from sweeptui.app.actions import BY_ID, Action
 from sweeptui.app.dialogs import KILL_CHOICES, Ask, Choice
-from sweeptui.app.screens.edit import Edit, Edited
-from sweeptui.app.screens.number import AskNumber
-from sweeptui.app.screens.palette import Help, Palette
-from sweeptui.app.screens.prompt import Prompt
 from sweeptui.app.undo import Given, taking_back
 from sweeptui.core.errors import UserError
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from sweeptui.app.cockpit import Cockpit
     from sweeptui.app.commandline import Prepared
+    from sweeptui.app.screens.edit import Edited
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.trial import Trial
 
@@ -158,6 +158,8 @@ class Steering:
         self.command("set", max_parallel_jobs=max(1, self.limit(SLOTS) + by))
 
     def ask_max_trials(self) -> None:
+        from sweeptui.app.screens.number import AskNumber  # noqa: PLC0415
+
         snapshot = self._app.snapshot
         assert snapshot is not None
         made = len(snapshot.trials)
@@ -173,6 +175,8 @@ class Steering:
 
     def edit(self) -> None:
         """Requeue the selected trial with other parameters: a new trial."""
+        from sweeptui.app.screens.edit import Edit  # noqa: PLC0415
+
         snapshot, trial = self._app.snapshot, self._app.selected
         assert snapshot is not None
         assert trial is not None
@@ -185,6 +189,8 @@ class Steering:
 
     def inject(self) -> None:
         """Make a trial by hand, starting from the center, the best trial or the selected one."""
+        from sweeptui.app.screens.edit import Edit  # noqa: PLC0415
+
         snapshot = self._app.snapshot
         assert snapshot is not None
 
@@ -197,9 +203,13 @@ class Steering:
     # -- finding an action
 
     def show_palette(self) -> None:
+        from sweeptui.app.screens.palette import Palette  # noqa: PLC0415
+
         self._app.push_screen(Palette(self._app.keymap, self.refusal), self._chosen)
 
     def show_help(self) -> None:
+        from sweeptui.app.screens.palette import Help  # noqa: PLC0415
+
         self._app.push_screen(Help(self._app.keymap, self.refusal), self._chosen)
 
     def _chosen(self, id_: str | None) -> None:
@@ -207,6 +217,8 @@ class Steering:
             self._app.action_act(id_)
 
     def show_prompt(self, text: str = "") -> None:
+        from sweeptui.app.screens.prompt import Prompt  # noqa: PLC0415
+
         self._app.push_screen(Prompt(self._app, self.history, text), self._entered)
 
     def _entered(self, prepared: Prepared | None) -> None:
@@ -220,7 +232,12 @@ def _left_out(refused: Sequence[tuple[Trial, str]], count: int) -> str:
     if not refused:
         return ""
     whys = Counter(why.removeprefix(f"{trial.id} is ").partition(":")[0] for trial, why in refused)
-    said = ", ".join(why for why, _ in whys.most_common(REASONS)) + (", ..." if len(whys) > REASONS else "")
+    alike: dict[str, list[str]] = {}
+    for why, _ in whys.most_common(REASONS):
+        what, _, state = why.removesuffix(")").partition(" (")
+        alike.setdefault(what, []).extend([state] if state else [])
+    said = ", ".join(f"{what} ({', '.join(states)})" if states else what for what, states in alike.items())
+    said += ", ..." if len(whys) > REASONS else ""
     return f"{len(refused)} of the {count} are left out: {said}"
 
 

@@ -28,7 +28,7 @@ from sweeptui.app.moves import Move
 from sweeptui.app.query import QueryError, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from textual.events import Click, MouseScrollDown, MouseScrollUp
 
@@ -78,7 +78,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
     ]
 
     cursor: reactive[int | None] = reactive(None)
-    offered: reactive[str] = reactive("no trial yet", layout=False)
+    offered: reactive[Sequence[str]] = reactive(("no trial yet",), layout=False)
     """What is shown while there is no trial."""
 
     class Looked(Message):
@@ -212,7 +212,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _empty_line(self, y: int, width: int) -> Strip:
         hidden = self._snapshot is not None and bool(self._snapshot.trials)
-        said = ["no trial matches", self.query_text, "Esc shows all again"] if hidden else [self.offered]
+        said = ["no trial matches", self.query_text, "Esc shows all again"] if hidden else self.offered
         top = max(0, (self._view.height - len(said)) // 2)
         if not top <= y < top + len(said):
             return Strip.blank(width, self.rich_style)
@@ -221,7 +221,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
             fit(
                 [
                     (" " * max(0, (width - cell_len(text)) // 2), PLAIN),
-                    (text, SORTED if hidden and y == top + 1 else QUIET),
+                    (text, SORTED if y == top + 1 else QUIET),
                 ],
                 width,
             )
@@ -231,7 +231,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def total(self) -> int:
         """How many trials there are, shown or not."""
-        return 0 if self._snapshot is None else len(self._snapshot.trials)
+        return 0 if self._snapshot is None else self._snapshot.made
 
     # -- the order, the filter, the marks
 
@@ -367,9 +367,9 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         index, rows = self.shown.near(self.cursor), self._view.height - 1
         top = int(self.scroll_y)
         if index < top:
-            self.scroll_to(y=index, animate=animate)
+            self.scroll_to(y=index, animate=animate, force=True)
         elif rows > 0 and index >= top + rows:
-            self.scroll_to(y=index - rows + 1, animate=animate)
+            self.scroll_to(y=index - rows + 1, animate=animate, force=True)
 
     def watch_cursor(self) -> None:
         self.refresh()
@@ -384,6 +384,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         self._lay_out()
+        self._reveal()
         self.post_message(self.Looked())
 
     def on_click(self, event: Click) -> None:

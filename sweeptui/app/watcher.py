@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import math
 import os
 import queue
@@ -18,18 +17,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.app.messages import SnapshotTaken, Told, WatchFailed
+from sweeptui.app.opening import Opening, any_job_lives
 from sweeptui.app.plot.series import Series, SeriesReader
 from sweeptui.app.snapshot import Curve, Focus, Snapshot, snapshot
-from sweeptui.core.analysis.best import ranked
+from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.summary import goal, truth
 from sweeptui.core.errors import UserError
-from sweeptui.core.space import Space
 from sweeptui.core.state import Change, ChangeKind
 from sweeptui.core.stores.base import StoreBusyError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.trial import Stage
-from sweeptui.launch import DATABASE, steward
-from sweeptui.survey import living_jobs
+from sweeptui.folders import DATABASE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +39,8 @@ if TYPE_CHECKING:
     from sweeptui.core.trial import Trial
 
 REFRESH_S = 0.25
+LOCKED_S = 2.0
+"""So long another program may keep the store locked before it is said."""
 SLOW_LOOK_S = 1.0
 """How often processes and the disk are looked at, which the journal does not tell of."""
 MAX_CURVES = 500
@@ -50,6 +50,8 @@ NOTES = frozenset({"breaker", "disk", "optimizer", "lease"})
 
 def whoami(client: str = "cockpit") -> str:
     """Who the journal says gave a command."""
+    import getpass  # noqa: PLC0415 - for who gives a command
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -63,6 +65,8 @@ def _number(trial: Trial) -> int:
 
 def _center(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """Where the sweep's search began; empty where its space cannot be made out."""
+    from sweeptui.core.space import Space  # noqa: PLC0415 - not for the first frame
+
     try:
         return Space.from_parameters(config["protein_config"]["parameters"]).center()
     except (UserError, ValueError, KeyError, TypeError):
@@ -112,6 +116,8 @@ class Watcher:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`client` is what the journal calls this window; `read_only` says why it may change nothing."""
+        self.on_read: Callable[[], None] = lambda: None
+        """Called on the watcher's thread once all trials are read."""
         self._clock = clock
         self.turns = 0
         """How often it has looked, and told what was new."""
@@ -135,11 +141,13 @@ class Watcher:
         self._disk = ""
         self._lease: Lease | None = None
         self._dirty = True
+        self._locked = False
         self._best: Trial | None = None
         self._runner_up: Trial | None = None
         self._center: Mapping[str, Any] = {}
         self._trials: list[Trial] = []
         self._spent = 0.0
+        self.opening = Opening(folder, clock)
 
     def look_at(self, on_screen: frozenset[int], selected: int | None, plotted: frozenset[int] = frozenset()) -> None:
         """Which trials' curves are wanted, which trial in depth, and whose curves with their axes."""
@@ -165,10 +173,19 @@ class Watcher:
     def close(self) -> None:
         self._closed = True
         self._wake.set()
+        self.opening.painted()
 
     def run(self) -> None:
+        """Look and tell, until it is closed."""
         try:
-            with closing(SqliteStore.open(self._folder / DATABASE, readonly=True)) as store:
+            if (missed := self.opening.missed()) is not None:
+                self._post(SnapshotTaken(missed))
+            while not self._closed and (store := self._open()) is None:
+                self._wake.wait(REFRESH_S)
+            if self._closed or store is None:
+                return
+            with closing(store):
+                self.on_read()
                 while not self._closed:
                     self._turn(store)
                     self.turns += 1
@@ -177,14 +194,31 @@ class Watcher:
         except UserError as error:
             self._post(WatchFailed(str(error)))
 
+    def _open(self) -> SqliteStore | None:
+        """The sweep's store; None while another program keeps it locked."""
+        try:
+            return SqliteStore.open(self._folder / DATABASE, readonly=True, busy_timeout_s=LOCKED_S)
+        except StoreBusyError as error:
+            self._found_locked(str(error))
+            return None
+
+    def _found_locked(self, problem: str) -> None:
+        """Another program keeps the store locked, or, where `problem` is empty, it does not any more."""
+        if bool(problem) != self._locked:
+            self._locked = bool(problem)
+            self._post(WatchFailed(f"{problem}; what is shown may be old" if problem else ""))
+
     def _turn(self, store: SqliteStore) -> None:
         self._enter_commands()
-        with suppress(StoreBusyError):  # looked at again in a moment
+        try:
             changes = store.refresh()
             self._lease = store.lease()
             self._take_in(store, changes)
             self._look_slowly(store)
             self._publish(store, changes)
+            self._found_locked("")
+        except StoreBusyError as error:  # looked at again in a moment
+            self._found_locked(str(error))
 
     # -- reading
 
@@ -237,7 +271,7 @@ class Watcher:
             return
         self._slow_at = now
         held = self._lease is not None and self._lease.alive
-        self._jobs_alive = not held and any(True for _ in living_jobs(self._folder, store.state.running_jobs.values()))
+        self._jobs_alive = not held and any_job_lives(self._folder, store.state)
         limit_mb = store.state.config.get("min_free_disk_mb", 0)
         with suppress(OSError):
             free_mb = shutil.disk_usage(self._folder).free >> 20
@@ -332,6 +366,8 @@ class Watcher:
 
     def _steward(self) -> None:
         """Nobody runs the sweep: apply the commands to what it left running."""
+        from sweeptui.launch import steward  # noqa: PLC0415 - a window on a sweep does without the engine
+
         try:
             steward(self._folder.parents[2], self._folder.name)
         except UserError as error:

@@ -21,7 +21,8 @@ from sweeptui.core import handmade
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
 from sweeptui.core.space import Space
-from sweeptui.launch import existing_sweep, steward
+from sweeptui.folders import existing_sweep
+from sweeptui.launch import steward
 from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:

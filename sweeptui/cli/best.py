@@ -15,17 +15,17 @@ from sweeptui.core.analysis.best import (
     as_patch,
     as_yaml,
     differing,
-    ranked,
     training_command,
 )
+from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.summary import best_json, goal, json_line, tool_of
 from sweeptui.core.errors import UserError
 from sweeptui.core.template import format_value
-from sweeptui.launch import existing_sweep
+from sweeptui.folders import existing_sweep
 from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:
-    from sweeptui.core.analysis.best import Ranked
+    from sweeptui.core.analysis.ranking import Ranked
     from sweeptui.core.state import SweepState
 
 EXIT_NO_SUCCESS = 3

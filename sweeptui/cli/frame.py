@@ -16,7 +16,7 @@ from sweeptui.cli.complete import SweepName
 from sweeptui.cli.options import parse_trials, root_option
 from sweeptui.cli.run import read_words
 from sweeptui.core.errors import UserError
-from sweeptui.launch import existing_sweep
+from sweeptui.folders import existing_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ from sweeptui.cli.options import json_option, parse_trials, root_option, sweep_a
 from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, unreadable_json
 from sweeptui.core.ansi import sanitize
 from sweeptui.core.errors import UserError
-from sweeptui.core.ingest import Files
+from sweeptui.core.files import Files
 from sweeptui.core.logs import LogTail, colours_wanted
-from sweeptui.launch import existing_sweep, sweeps_dir
+from sweeptui.folders import existing_sweep, sweeps_dir
 from sweeptui.survey import living_jobs, open_sweep, sight, sightings
 
 if TYPE_CHECKING:

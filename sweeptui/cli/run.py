@@ -1,10 +1,8 @@
-"""`run`, `continue` and `attach`: a sweep in the cockpit or headless."""
+"""`run` and `continue`: a sweep in the cockpit or headless."""
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +11,10 @@ from click.core import ParameterSource
 
 from sweeptui import headless as plain
 from sweeptui import launch
+from sweeptui.cli.attach import headless_wanted
 from sweeptui.cli.complete import RecipeName
 from sweeptui.cli.compose import compose
-from sweeptui.cli.options import PairsCommand, json_option, root_option, sweep_argument
+from sweeptui.cli.options import PairsCommand, root_option, sweep_argument
 from sweeptui.cli.project import ADVICE, default_words
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
@@ -100,11 +99,11 @@ def run(ctx: click.Context, /, *, recipe: str | None, root: Path, dry_run: bool,
     project's default sweep is run: [tool.sweeptui] in pyproject.toml, or sweeptui.toml.
     """
     if recipe is None:
-        return _no_recipe(ctx, root, is_headless=_is_headless(given["headless"], given["as_json"]))
+        return _no_recipe(ctx, root, is_headless=headless_wanted(given["headless"], given["as_json"]))
     tool = _tool(recipe, given)
     if dry_run:
         return _dry_run(recipe, tool, root, as_json=given["as_json"])
-    is_headless = _is_headless(given["headless"], given["as_json"])
+    is_headless = headless_wanted(given["headless"], given["as_json"])
     session = launch.prepare(
         recipe,
         tool,
@@ -143,49 +142,17 @@ def read_words(words: Sequence[str]) -> tuple[str, SweepTool]:
 @_how_to_run
 def continue_(*, sweep: str, root: Path, headless: bool, as_json: bool, quiet: bool, detach: bool) -> int:
     """Go on with a sweep as it was configured."""
-    is_headless = _is_headless(headless, as_json)
+    is_headless = headless_wanted(headless, as_json)
     session = launch.reopen(root, sweep, label="headless" if is_headless else "cockpit")
     return _run(session, is_headless, as_json=as_json, quiet=quiet, detach=detach)
-
-
-@click.command()
-@sweep_argument
-@click.option("--headless", is_flag=True, help="Plain lines instead of the cockpit; so too without a terminal.")
-@click.option("--quiet", is_flag=True, help="Headless: only results, failures and the summary.")
-@click.option("--read-only", is_flag=True, help="A cockpit that changes nothing.")
-@click.option("--browser-tab", is_flag=True, hidden=True)  # how `serve` starts what it shows in a tab
-@json_option
-@root_option
-def attach(
-    *, sweep: str, root: Path, headless: bool, as_json: bool, quiet: bool, read_only: bool, browser_tab: bool
-) -> int:
-    """Watch a sweep that runs elsewhere, and act on it."""
-    path = launch.existing_sweep(root, sweep)
-    if browser_tab:
-        from sweeptui.app.browser import show_in_tab  # noqa: PLC0415 - as below
-
-        return show_in_tab(path, read_only=read_only)
-    if _is_headless(headless, as_json):
-        return plain.follow(path, as_json=as_json, quiet=quiet)
-    return _cockpit(None, path, read_only=read_only)
 
 
 def _run(session: Session, is_headless: bool, *, as_json: bool, quiet: bool, detach: bool) -> int:
     if is_headless:
         return plain.run(session, as_json=as_json, quiet=quiet, detach=detach)
-    return _cockpit(session, session.path)
-
-
-def _cockpit(session: Session | None, path: Path, *, read_only: bool = False) -> int:
     from sweeptui.app import run_cockpit  # noqa: PLC0415 - Textual is not for those who run headless
 
-    return run_cockpit(session, path, read_only=read_only)
-
-
-def _is_headless(asked: bool, as_json: bool) -> bool:
-    # The cockpit reads keys from stdin and draws on stderr, so that a redirected one leaves it blind or invisible.
-    on_a_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    return asked or as_json or not on_a_terminal or os.environ.get("TERM") == "dumb"
+    return run_cockpit(session, session.path)
 
 
 def _dry_run(recipe: str, tool: Any, root: Path, *, as_json: bool) -> int:
@@ -204,6 +171,6 @@ def _no_recipe(ctx: click.Context, root: Path, *, is_headless: bool) -> int:
         recipes = "\n".join(f"  {recipe.name:<14} {recipe.line}" for recipe in list_recipes())
         click.echo(f"error: {ADVICE}\n\nrecipes:\n{recipes}", err=True)
         return EXIT_USAGE
-    from sweeptui.app.home import run_home  # noqa: PLC0415 - as below
+    from sweeptui.app.home import run_home  # noqa: PLC0415 - as above
 
     return run_home(root, read_words)

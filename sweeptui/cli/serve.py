@@ -8,7 +8,7 @@ import click
 
 from sweeptui.cli.options import root_option, sweep_argument
 from sweeptui.core.errors import UserError
-from sweeptui.launch import existing_sweep
+from sweeptui.folders import existing_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path

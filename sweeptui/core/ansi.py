@@ -14,6 +14,12 @@ CUT_MARK = "…"
 MAX_SGR_CHARS = 64
 """A longer SGR sequence sets nothing that anybody meant."""
 
+DECEPTIVE = (
+    r"\x80-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e0fff"
+)
+"""C1 controls, what reorders or hides text, and what no terminal can be sent (half a surrogate pair)."""
+
 _RESET = "\x1b[0m"
 _SGR = rf"\x1b\[[0-9;:]{{0,{MAX_SGR_CHARS}}}m"
 _TOKENS = re.compile(
@@ -23,9 +29,7 @@ _TOKENS = re.compile(
     r"|(?:\x1b\[|\x9b)[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]?"
     r"|\x1b[\x20-\x2f]*[\x30-\x7e]?"
     r"|(?P<control>[\x00-\x08\x0b-\x1f\x7f])"
-    # C1 controls, what reorders or hides text, and what no terminal can be sent (half a surrogate pair).
-    r"|(?P<deceptive>[\x80-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    r"\ud800-\udfff\U000e0000-\U000e0fff])"
+    rf"|(?P<deceptive>[{DECEPTIVE}])"
 )
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad-\U0010ffff]*")
 

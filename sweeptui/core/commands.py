@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.core import handmade
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.errors import UserError
-from sweeptui.core.ingest import AFRESH, token
+from sweeptui.core.files import token
+from sweeptui.core.ingest import AFRESH
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.state import SweepStatus, before_it_was_queued
 from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus

@@ -38,13 +38,13 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
+from sweeptui.core.methods import GROUP, METHODS, split
 from sweeptui.core.space import Space, leaves
 from sweeptui.core.trial import FailureKind, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-METHODS = ("bayes", "random")
 SCHEDULERS = ("optimizing", "sequential")
 DEFAULT_RETRIES = {FailureKind.LOST: 3, FailureKind.DISPATCH_ERROR: 3, FailureKind.PREEMPTED: 100}
 """The machine's failures are tried again, the configuration's are not."""
@@ -139,7 +139,8 @@ class ProteinConfig(Model):
     metric: Text = "score"
     goal: Literal["maximize", "minimize"] = "maximize"
     method: str = "bayes"
-    """"bayes", "random", or a plug-in of the entry-point group sweeptui.optimizers."""
+    """"bayes" (Protein), "random", "sobol", "grid", "genetic", "ax", "optuna", "nevergrad" (of the last two any, as
+    "optuna:GPSampler"), or a plug-in of the entry-point group sweeptui.optimizers."""
     parameters: dict[str, ParameterConfig]
     """By dot path, flat or nested."""
     settings: ProteinSettings = Field(default_factory=ProteinSettings)
@@ -147,9 +148,12 @@ class ProteinConfig(Model):
     @field_validator("method")
     @classmethod
     def _method_is_known(cls, method: str) -> str:
-        if method == "genetic":
-            raise mistake("is 'genetic', which is not available yet; use 'bayes' or 'random'")
-        return name_in(method, METHODS, "sweeptui.optimizers")
+        name, variant = split(method)
+        if not variant:
+            return name_in(method, tuple(METHODS), GROUP)
+        if not getattr(METHODS.get(name), "variants", False):
+            raise mistake(f"is {method!r}, and only optuna and nevergrad have variants, as optuna:GPSampler")
+        return method
 
     @field_validator("parameters", mode="before", json_schema_input_type=dict[str, ParameterConfig | dict[str, Any]])
     @classmethod
@@ -173,6 +177,14 @@ class ProteinConfig(Model):
         if wrong:
             raise mistakes(cls.__name__, wrong)
         return flat
+
+    @model_validator(mode="after")
+    def _grid_is_finite(self) -> Self:
+        endless = [name for name, d in self.space.distributions.items() if d.cardinality is None]
+        if self.method == "grid" and endless:
+            text = f"is 'grid', and {endless[0]} has no end of values; give it values, or use int_uniform"
+            raise mistakes(type(self).__name__, [(("method",), text, self.method)])
+        return self
 
     @property
     def space(self) -> Space:

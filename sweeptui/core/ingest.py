@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.failures import judge, log_tail, tries_left
+from sweeptui.core.files import Files
 from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective
-from sweeptui.core.trial import Job, JobOutcome, JobState, Report, Stage, TrialStatus, trial_id
+from sweeptui.core.trial import Job, JobOutcome, JobState, Report, Stage, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.core.config import SweepTool
@@ -20,30 +20,6 @@ Reader = ReportReader | LogReader
 
 AFRESH: Mapping[str, Any] = {"score": None, "cost": None, "step": None, "metrics": {}}
 """What a trial that is trained again has not reached yet. Its checkpoint stays: the training may go on from it."""
-
-
-def token(job: Job) -> str:
-    """The name of a job, in its files and to its dispatcher: `trial_0001.train.1`."""
-    return f"{trial_id(job.trial)}.{job.stage}.{job.attempt}"
-
-
-class Files:
-    """Where things lie in a sweep's folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def trial_dir(self, number: int) -> Path:
-        return self.folder / "trials" / trial_id(number)
-
-    def log(self, job: Job) -> Path:
-        return self.trial_dir(job.trial) / f"{job.stage}.{job.attempt}.log"
-
-    def reports(self, job: Job) -> Path:
-        return self.trial_dir(job.trial) / f"{job.stage}.{job.attempt}.reports.jsonl"
-
-    def checkpoints(self, number: int) -> Path:
-        return self.trial_dir(number) / "checkpoints"
 
 
 class Ingest:

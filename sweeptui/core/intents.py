@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sweeptui.core.config import SweepTool
-    from sweeptui.core.ingest import Files
+    from sweeptui.core.files import Files
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.sqlite import Transaction
     from sweeptui.core.suggesting import Suggestions

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from sweeptui.core.dispatch import DispatchError, JobExit, JobPhase, JobSpec, JobUpdate, NoRoomError, Started
 from sweeptui.core.errors import UserError
-from sweeptui.core.ingest import Files, Ingest, token
+from sweeptui.core.files import Files, token
+from sweeptui.core.ingest import Ingest
 from sweeptui.core.jobspec import spec_of
 from sweeptui.core.trial import Job, JobState, trial_id
 

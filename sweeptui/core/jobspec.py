@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
-from sweeptui.core.ingest import Files, token
+from sweeptui.core.files import Files, token
 from sweeptui.core.template import Context, render
 from sweeptui.core.trial import Job, Stage, Trial
 

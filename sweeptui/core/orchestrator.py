@@ -20,7 +20,8 @@ from sweeptui.core.commands import Commands, Effect
 from sweeptui.core.disk import DiskGuard
 from sweeptui.core.dispatch import DispatchError
 from sweeptui.core.errors import UserError
-from sweeptui.core.ingest import Files, Ingest
+from sweeptui.core.files import Files
+from sweeptui.core.ingest import Ingest
 from sweeptui.core.intents import Intents
 from sweeptui.core.jobs import Jobs
 from sweeptui.core.limits import Ending, Limit, breaker_tripped, ending, limit_reached, verdict_on

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.ansi import sanitize
-from sweeptui.core.ingest import Files
+from sweeptui.core.files import Files
 from sweeptui.core.logs import LogTail
 from sweeptui.core.trial import trial_id
 from sweeptui.headless import text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.core.analysis.best import ranked
+from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.summary import goal
 from sweeptui.core.trial import trial_id
 

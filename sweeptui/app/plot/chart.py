@@ -15,8 +15,9 @@ from textual.strip import Strip
 from sweeptui.app import theme
 from sweeptui.app.plot.axes import Axis, Scale, Tick, ticks
 from sweeptui.app.plot.canvas import Canvas
+from sweeptui.app.plot.picture import Picture, Window
 
-FRAME = theme.style(theme.FAINT)
+FRAME = theme.style(theme.RULE)
 LABEL = theme.style(theme.QUIET)
 TITLE = theme.style(theme.QUIET, bold=True)
 MIN_COLUMNS, MIN_ROWS = 16, 4
@@ -30,9 +31,6 @@ _ROOM = (5, 7, 9, 12, 16, 24)
 """Columns from one tick at the bottom to the next: the first of these that leaves room for what is written there."""
 _BETWEEN = 3
 """Cells that stay free between two labels."""
-
-Window = tuple[float, float]
-"""The part of the x axis that is shown, in its values."""
 
 
 class Shape(Enum):
@@ -118,30 +116,6 @@ class Points:
             [self.ys[index] for index in indexes],
             [self.trials[index] for index in indexes],
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A chart drawn at one size."""
-
-    lines: tuple[Strip, ...]
-    canvas: Canvas | None = None
-    left: int = 0
-    """Where the canvas stands in the lines."""
-    top: int = 0
-    x: Scale | None = None
-    """What part of the x axis is seen."""
-    full: Scale | None = None
-    """All of it."""
-
-    def trial_at(self, column: int, row: int) -> int | None:
-        return None if self.canvas is None else self.canvas.nearest(column - self.left, row - self.top)
-
-    def share_at(self, column: int) -> float:
-        """How far along the x axis a column stands: 0 to 1."""
-        if self.canvas is None or self.canvas.columns < 2:
-            return 0.5
-        return max(0.0, min(1.0, (column - self.left) / (self.canvas.columns - 1)))
 
 
 def picture(chart: Chart, columns: int, rows: int, window: Window | None = None) -> Picture:

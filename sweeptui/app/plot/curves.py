@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import Enum
 from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
 
 from sweeptui.app import theme, wording
 from sweeptui.app.plot.axes import Axis, Unit
 from sweeptui.app.plot.chart import Chart, Shape, Trace
+from sweeptui.app.plot.order import Across, hidden, wanted
 
 if TYPE_CHECKING:
     from sweeptui.app.plot.series import Series
     from sweeptui.app.snapshot import Snapshot
 
-MAX_MARKED = 40
-"""More curves than this are a carpet."""
+MOST_NAME = 28
 COLOURS = (theme.GREEN, theme.ORANGE, theme.PURPLE, theme.VERMILLION, theme.QUIET)
-
-
-class Across(Enum):
-    STEP = "step"
-    TIME = "time"
-
-
-def wanted(snapshot: Snapshot, selected: int | None, marked: Collection[int]) -> frozenset[int]:
-    """The trials whose curves are shown: of many marked ones the newest."""
-    numbers = set(sorted(marked)[-MAX_MARKED:])
-    numbers |= {selected} if selected is not None else set()
-    return frozenset(numbers | ({snapshot.best.number} if snapshot.best is not None else set()))
-
-
-def hidden(marked: Collection[int]) -> int:
-    """How many of the marked trials are not shown."""
-    return max(0, len(marked) - MAX_MARKED)
 
 
 def chart(snapshot: Snapshot, selected: int | None, marked: Collection[int], across: Across) -> Chart:
@@ -77,5 +61,6 @@ def _why_empty(snapshot: Snapshot, selected: int | None) -> str:
 
 
 def metric_name(snapshot: Snapshot) -> str:
-    """The last part of the metric's name."""
-    return wording.line(snapshot.metric).rpartition("/")[2] or "score"
+    """The last part of the metric's name, as much of it as a title has room for."""
+    name = wording.line(snapshot.metric).rpartition("/")[2] or "score"
+    return name if cell_len(name) <= MOST_NAME else set_cell_size(name, MOST_NAME - 1) + "…"

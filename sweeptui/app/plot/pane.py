@@ -1,14 +1,15 @@
 """The plot pane: four charts of the sweep, of which one is shown.
 
-A chart is drawn when what it shows has changed, at most twice a second; a paint only copies the lines.
+A chart is drawn when what it shows has changed, at most twice a second, and by a thread where it has many points; a
+paint only copies the lines.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -18,34 +19,27 @@ from textual.widget import Widget
 
 from sweeptui.app.actions import ACTIONS
 from sweeptui.app.moves import Move
-from sweeptui.app.plot import curves, history, pareto, scatter
-from sweeptui.app.plot.chart import Chart, Picture, Window, logarithmic, picture
-from sweeptui.app.plot.curves import Across
-from sweeptui.app.plot.results import Results, ended, highlighted, running
-from sweeptui.core.trial import TrialStatus
+from sweeptui.app.plot.order import Across, Order, Tab, same, wanted
+from sweeptui.app.plot.picture import Picture, Window
 
 if TYPE_CHECKING:
     from textual.events import Click, MouseScrollDown, MouseScrollUp
     from textual.timer import Timer
 
+    from sweeptui.app.plot.drawing import Draughtsman, Drawn
     from sweeptui.app.snapshot import Snapshot
 
 DATA_S = 0.5
 """Seconds between two pictures when the sweep goes on."""
 LOOK_S = 0.1
 """Seconds between two pictures when the user goes from trial to trial."""
+FEW = 2000
+"""Up to so many points are drawn at once, in a few milliseconds."""
 REST = 10
 """Drawing takes no more than one part of time in so many."""
 ZOOM = 1.6
 PAN = 0.25
 """Of what is seen."""
-
-
-class Tab(Enum):
-    CURVES = "Curves"
-    HISTORY = "History"
-    COST = "Cost"
-    PARAMETERS = "Params"
 
 
 @dataclass(slots=True)
@@ -72,6 +66,16 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
             super().__init__()
             self.trial = trial
 
+    class Finished(Message):
+        """The thread has drawn what it was asked for."""
+
+        def __init__(self, drawn: Drawn) -> None:
+            super().__init__()
+            self.drawn = drawn
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, PlotPane.Finished)
+
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._clock = clock
@@ -81,13 +85,14 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         self._views = {tab: _View() for tab in Tab}
         self._across = Across.STEP
         self._parameter = 0
-        self._ended: tuple[tuple[object, ...], Results] | None = None
         self._drawn: tuple[object, ...] = ()
-        """What the picture shows; held, so that identity means equality."""
+        """What the picture shows, or will once the thread has drawn it; held, so that identity means equality."""
         self._drawn_at = float("-inf")
         self._took = 0.0
-        self._base: tuple[tuple[object, ...], Chart] | None = None
+        self._asked_at: float | None = None
+        """Since when the thread is at work."""
         self._picture = Picture(())
+        self._above_zero = True
         self._timer: Timer | None = None
         self._due = 0.0
         """When the timer goes off."""
@@ -97,7 +102,7 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
 
     def wanted(self, snapshot: Snapshot, selected: int | None, marked: Collection[int]) -> frozenset[int]:
         """The trials whose learning curves the chart needs."""
-        return curves.wanted(snapshot, selected, marked) if self.tab is Tab.CURVES else frozenset()
+        return wanted(snapshot, selected, marked) if self.tab is Tab.CURVES else frozenset()
 
     def show(self, snapshot: Snapshot, selected: int | None, marked: frozenset[int]) -> None:
         moved = (selected, marked) != (self._selected, self._marked)
@@ -133,67 +138,44 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
             self._timer = None
         if self._snapshot is None or not self._seen:
             return
-        view = self._views[self.tab]
-        shown = (*self._contents(self._snapshot), self._selected, *self.size, view.window, view.log)
-        if _same(shown, self._drawn):
+        order = self._order(self._snapshot)
+        if same(order.shown, self._drawn):
             return
         began = self._clock()
-        chart = self._chart(self._snapshot)
-        self._picture = picture(logarithmic(chart) if view.log else chart, *self.size, view.window)
-        self._drawn, self._drawn_at = shown, self._clock()
+        drawn = self._draughtsman.draw(order) if order.points <= FEW else None
+        self._drawn = order.shown
+        if drawn is not None:
+            self._asked_at = None  # what the thread may still draw is older
+            self._show(drawn, began)
+        else:
+            self._asked_at = self._drawn_at = began
+            self._draughtsman.ask(order)
+
+    def _order(self, snapshot: Snapshot) -> Order:
+        view = self._views[self.tab]
+        return Order(
+            self.tab, snapshot, self._selected, self._marked, self._across, self._parameter, *self.size, view.window,
+            view.log,
+        )  # fmt: skip
+
+    def _show(self, drawn: Drawn, began: float) -> None:
+        self._picture, self._above_zero = drawn.picture, drawn.above_zero
+        self._drawn_at = self._clock()
         self._took = self._drawn_at - began
         self.refresh()
 
-    def _contents(self, snapshot: Snapshot) -> tuple[object, ...]:
-        """All that the chart depends on, but for the selected trial where that is only marked."""
-        best = snapshot.best.number if snapshot.best is not None else None
-        if self.tab is Tab.CURVES:
-            numbers = curves.wanted(snapshot, self._selected, self._marked)
-            series = [snapshot.series.get(number, ()) for number in sorted(numbers)]
-            selected = snapshot.trial(self._selected)
-            return (
-                self.tab,
-                self._across,
-                best,
-                numbers,
-                curves.hidden(self._marked),
-                selected and selected.status,
-                *series,
-            )
-        found = self._results(snapshot)
-        live = found.live if self.tab is Tab.HISTORY else ()
-        path = self._path(snapshot) if self.tab is Tab.PARAMETERS else None
-        return self.tab, best, path, found.scored, found.failed, *live
+    def on_plot_pane_finished(self, message: PlotPane.Finished) -> None:
+        if self._asked_at is not None and message.drawn.order.tab is self.tab:
+            began, self._asked_at = self._asked_at, None
+            self._show(message.drawn, began)
+            if not same(message.drawn.order.shown, self._drawn):  # a newer one is being drawn
+                self._asked_at = self._drawn_at
 
-    def _chart(self, snapshot: Snapshot) -> Chart:
-        contents = self._contents(snapshot)
-        if self._base is None or not _same(contents, self._base[0]):
-            self._base = contents, self._new_chart(snapshot)
-        chart = self._base[1]
-        if self.tab is Tab.CURVES:
-            return chart
-        return highlighted(chart, snapshot.best.number if snapshot.best is not None else None, self._selected)
+    @cached_property
+    def _draughtsman(self) -> Draughtsman:
+        from sweeptui.app.plot.drawing import Draughtsman  # noqa: PLC0415 - not for the first frame
 
-    def _new_chart(self, snapshot: Snapshot) -> Chart:
-        match self.tab:
-            case Tab.CURVES:
-                return curves.chart(snapshot, self._selected, self._marked, self._across)
-            case Tab.HISTORY:
-                return history.chart(snapshot, self._results(snapshot))
-            case Tab.COST:
-                return pareto.chart(snapshot, self._results(snapshot))
-            case Tab.PARAMETERS:
-                return scatter.chart(snapshot, self._results(snapshot), self._path(snapshot))
-
-    def _results(self, snapshot: Snapshot) -> Results:
-        """Trials that have ended are looked through again only when one more has, or is not over any more."""
-        key = (*(snapshot.counts.get(status, 0) for status in TrialStatus), snapshot.spent, snapshot.best)
-        if self._ended is None or not _same(key, self._ended[0]):
-            self._ended = key, ended(snapshot.trials)
-        return running(snapshot, self._ended[1])
-
-    def _path(self, snapshot: Snapshot) -> str | None:
-        return snapshot.params[self._parameter % len(snapshot.params)] if snapshot.params else None
+        return Draughtsman(lambda drawn: self.post_message(self.Finished(drawn)))
 
     def render_line(self, y: int) -> Strip:
         lines = self._picture.lines
@@ -239,6 +221,9 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
 
     def _look(self, window: Window | None) -> None:
         self._views[self.tab].window = window
+        if (full := self._picture.full) is not None:  # what is done next starts from here, drawn or not
+            seen = full if window is None else type(full).fit(window, log=full.log)
+            self._picture = replace(self._picture, x=seen)
         self._draw()
 
     def reset(self) -> None:
@@ -248,10 +233,8 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
     def toggle_log(self) -> str:
         """Switch the y axis between linear and logarithmic. Why not, where it cannot be done."""
         view = self._views[self.tab]
-        if not view.log and self._snapshot is not None:
-            chart = logarithmic(self._chart(self._snapshot))
-            if not any(chart.placed(trace) for trace in chart.traces if trace.has_height):
-                return "a logarithmic axis needs a score above 0"
+        if not view.log and not self._above_zero:
+            return "a logarithmic axis needs a score above 0"
         view.log = not view.log
         self._draw()
         return ""
@@ -270,10 +253,17 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         self._title()
 
     def on_show(self) -> None:
-        self._draw()
+        self.call_after_refresh(self._draw)
 
     def on_resize(self) -> None:
-        self._draw()
+        if self._drawn:
+            self._draw()
+        else:
+            self.call_after_refresh(self._draw)  # the table comes first
+
+    def on_unmount(self) -> None:
+        if "_draughtsman" in self.__dict__:
+            self._draughtsman.close()
 
     def on_click(self, event: Click) -> None:
         at = event.get_content_offset(self)
@@ -302,12 +292,3 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
             look = "bold reverse" if tab is self.tab else "not bold"
             tabs.append(f"[{look} @click=app.act('plot_{index}')] {name} [/]")
         self.border_title = "".join(tabs)
-
-
-def _same(these: tuple[object, ...], those: object) -> bool:
-    """Equal, with large values compared by identity alone: they are never changed, only replaced."""
-    return (
-        isinstance(those, tuple)
-        and len(these) == len(those)
-        and all(a is b or (not isinstance(a, tuple) and a == b) for a, b in zip(these, those, strict=True))
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sweeptui.app.plot.pane import PlotPane, Tab
+from sweeptui.app.plot.order import Tab
+from sweeptui.app.plot.pane import PlotPane
 
 if TYPE_CHECKING:
     from sweeptui.app.cockpit import Cockpit
@@ -19,6 +20,8 @@ TABLE_SHARE_ABOVE = 0.4
 LEAST_SHARE_BESIDE = 0.42
 """However few trials there are: a plot needs some height."""
 LEAST_ROWS = 5
+TINY = 16
+"""With fewer lines than this there is no room for a log below the table."""
 
 
 class Plotting:
@@ -90,8 +93,12 @@ class Plotting:
         high = max(LEAST_ROWS, min(max(rows, least), most))
         app.table.styles.height = high
         self.pane.styles.height = high if self.beside else "1fr"
+        tiny = height < TINY and not self.visible
+        screen.set_class(tiny, "-tiny")
+        if tiny:
+            app.table.styles.height = "1fr"
         focused = app.screen.focused
-        if (self.instead and focused is app.log_view) or (not self.visible and focused is self.pane):
+        if ((self.instead or tiny) and focused is app.log_view) or (not self.visible and focused is self.pane):
             app.table.focus()
 
     def show(self, snapshot: Snapshot) -> frozenset[int]:

@@ -14,7 +14,7 @@ from sweeptui.app.screens.lines import GAP, Line, Section, fitted, framed, inner
 from sweeptui.app.screens.page import Page, actions_of, bindings_of
 from sweeptui.app.screens.printed import Printed, read_end, shown
 from sweeptui.core.analysis.triage import Group, groups, telling
-from sweeptui.core.ingest import Files
+from sweeptui.core.files import Files
 from sweeptui.core.trial import Job, Stage, Trial
 
 if TYPE_CHECKING:

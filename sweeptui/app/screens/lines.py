@@ -10,14 +10,14 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from sweeptui.app.columns import BOLD, FAINT, PLAIN, QUIET, Piece, fit
+from sweeptui.app.columns import BOLD, PLAIN, QUIET, RULE, Piece, fit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.style import Style
 
-    from sweeptui.app.plot.chart import Picture
+    from sweeptui.app.plot.picture import Picture
 
 _CONSOLE = Console(file=io.StringIO(), width=80)
 GAP = 2
@@ -85,6 +85,25 @@ def table(rows: Sequence[Sequence[Piece]], *, left: int = 1, keys: Sequence[int 
     return result
 
 
+def grid(rows: Sequence[Sequence[Piece]], widths: Sequence[int]) -> list[Line]:
+    """Cells in columns of these widths, cut with a mark: the first begins at the left, the others end at the right.
+
+    A cell beyond the last column is as wide as it is.
+    """
+    result = []
+    for row in rows:
+        pieces: list[Piece] = []
+        for at, (text, style) in enumerate(row):
+            if at >= len(widths):
+                pieces += [(" " * GAP, PLAIN), (text, style)]
+                continue
+            whole = text if cell_len(text) <= widths[at] else fitted(text, widths[at])
+            pad = " " * (widths[at] - cell_len(whole))
+            pieces += [(" " * GAP, PLAIN), (pad, PLAIN), (whole, style)] if at else [(whole, style), (pad, PLAIN)]
+        result.append(line(*pieces))
+    return result
+
+
 def width_of(row: Line) -> int:
     return sum(cell_len(text) for text, _ in row.pieces)
 
@@ -101,14 +120,14 @@ def framed(section: Section, width: int, *, ruled: bool = False, height: int = 0
     """
     note = f" {section.note} " if section.note else "─"
     rule = width - cell_len(section.title) - cell_len(note) - (4 if ruled else 6)
-    title = [(section.title, BOLD), (f" {'─' * max(0, rule)}", FAINT), (note, QUIET if section.note else FAINT)]
+    title = [(section.title, BOLD), (f" {'─' * max(0, rule)}", RULE), (note, QUIET if section.note else RULE)]
     if ruled:
-        top = line(("─ ", FAINT), *title, ("─", FAINT))
+        top = line(("─ ", RULE), *title, ("─", RULE))
         return [_fitted(top, width), *(_fitted(row, width) for row in section.lines)]
-    top = line(("╭─ ", FAINT), *title, ("─╮", FAINT))
+    top = line(("╭─ ", RULE), *title, ("─╮", RULE))
     body = [*section.lines, *([Line()] * max(0, height - 2 - len(section.lines)))]
-    sides = [replace(row, pieces=(("│ ", FAINT), *_fitted(row, width - 4).pieces, (" │", FAINT))) for row in body]
-    return [_fitted(top, width), *sides, said("╰" + "─" * (width - 2) + "╯", FAINT)]
+    sides = [replace(row, pieces=(("│ ", RULE), *_fitted(row, width - 4).pieces, (" │", RULE))) for row in body]
+    return [_fitted(top, width), *sides, said("╰" + "─" * (width - 2) + "╯", RULE)]
 
 
 def _fitted(row: Line, width: int) -> Line:

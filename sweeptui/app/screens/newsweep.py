@@ -24,7 +24,8 @@ from sweeptui.app.messages import Latest
 from sweeptui.app.screens.hints import Hint, Hints
 from sweeptui.app.screens.sweeptable import shown_path
 from sweeptui.core.errors import UserError
-from sweeptui.launch import DATABASE, Session, checked, dry_run, prepare, sweep_path
+from sweeptui.folders import DATABASE, sweep_path
+from sweeptui.launch import Session, checked, dry_run, prepare
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

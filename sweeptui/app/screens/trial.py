@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 
 from sweeptui.app import theme, wording
-from sweeptui.app.columns import BEST, BOLD, FAINT, MARK, PLAIN, QUIET, Piece, progress_bar
+from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, RULE, Piece, progress_bar
 from sweeptui.app.fields import run_time, share_done
 from sweeptui.app.messages import Latest
 from sweeptui.app.parameters import configuration, difference, value_text
-from sweeptui.app.plot import curves
+from sweeptui.app.plot import curves, order
 from sweeptui.app.plot.chart import picture
 from sweeptui.app.screens.lines import (
     Line,
@@ -27,12 +27,13 @@ from sweeptui.app.screens.lines import (
     rows_of,
     said,
     stacked,
+    width_of,
     wrapped,
 )
 from sweeptui.app.screens.page import Page, actions_of, bindings_of
 from sweeptui.app.screens.printed import FEW_LINES, Printed, read_end, shown
 from sweeptui.app.screens.usage import Sampler, Usage
-from sweeptui.core.ingest import Files
+from sweeptui.core.files import Files
 from sweeptui.core.trial import Job, JobState, Trial, TrialStatus
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class TrialPage(Page):
         return [(0, [(wording.line(trial.reason), theme.style(colour))])]
 
     def plotted(self, snapshot: Snapshot) -> frozenset[int]:
-        return curves.wanted(snapshot, self.cockpit.table.cursor, ())
+        return order.wanted(snapshot, self.cockpit.table.cursor, ())
 
     def empty(self, snapshot: Snapshot) -> str:  # noqa: ARG002
         return "there is no trial yet"
@@ -205,7 +206,7 @@ class TrialPage(Page):
         if not snapshot.series.get(trial.number):
             return None
         rows = max(LEAST_CURVE, min(MOST_CURVE, int(self.size.height * CURVE_SHARE)))
-        drawn = picture(curves.chart(snapshot, trial.number, (), curves.Across.STEP), width, rows)
+        drawn = picture(curves.chart(snapshot, trial.number, (), order.Across.STEP), width, rows)
         return Section("Learning curve", tuple(chart(drawn)))
 
     def _configuration(self, snapshot: Snapshot, trial: Trial, width: int) -> Section:
@@ -223,12 +224,12 @@ class TrialPage(Page):
         if not trial.metrics:
             return Section("Metrics", (said("nothing beside the score was reported", QUIET),))
         rows = [(wording.line(name), [(value_text(value), PLAIN)]) for name, value in sorted(trial.metrics.items())]
-        if width >= 2 * max(len(name) + len(pieces[0][0]) + 4 for name, pieces in rows):
-            half = (len(rows) + 1) // 2
-            first, second = fields(rows[:half]), fields(rows[half:])
-            cut = width // 2
-            padded = [line(*each.pieces, (" " * max(0, cut - _cells(each)), PLAIN)) for each in first]
-            return Section("Metrics", tuple(beside(padded, second, cut, gap=0)), str(len(rows)))
+        half = (len(rows) + 1) // 2
+        sides = [fields(rows[:half]), fields(rows[half:])]
+        cut = width // 2
+        if len(rows) > 1 and all(width_of(each) < cut for side in sides for each in side):
+            padded = [line(*each.pieces, (" " * (cut - width_of(each)), PLAIN)) for each in sides[0]]
+            return Section("Metrics", tuple(beside(padded, sides[1], cut, gap=0)), str(len(rows)))
         return Section("Metrics", tuple(fields(rows)), str(len(rows)))
 
     def _why(self, snapshot: Snapshot, trial: Trial, width: int) -> Section:
@@ -326,10 +327,6 @@ def _steps(trial: Trial) -> str:
     return f"step {trial.step:,.0f}{of}"
 
 
-def _cells(row: Line) -> int:
-    return sum(len(text) for text, _ in row.pieces)
-
-
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -356,5 +353,5 @@ def _against(mean: float, std: float | None, came: float | None, room: int) -> l
     if width >= 9:
         at = round((max(-SPREAD, min(SPREAD, off)) + SPREAD) / (2 * SPREAD) * (width - 1))
         strip = "".join("┬" if cell == width // 2 else "─" for cell in range(width))
-        pieces += [("  ", PLAIN), (strip[:at], FAINT), ("●", theme.style(colour, bold=True)), (strip[at + 1 :], FAINT)]
+        pieces += [("  ", PLAIN), (strip[:at], RULE), ("●", theme.style(colour, bold=True)), (strip[at + 1 :], RULE)]
     return pieces

@@ -9,14 +9,14 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.core.analysis.best import ranked
-from sweeptui.core.config import SweepTool
+from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import TrialStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sweeptui.core.config import SweepTool
     from sweeptui.core.state import SweepState
     from sweeptui.core.trial import Job, Trial
 
@@ -52,6 +52,8 @@ def truth(state: SweepState, *, held: bool, jobs_alive: bool) -> str:
 
 def tool_of(state: SweepState) -> SweepTool:
     """Return the configuration that the sweep is run with."""
+    from sweeptui.core.config import SweepTool  # noqa: PLC0415 - pydantic is not for those who only look
+
     return SweepTool.from_json({key: value for key, value in state.config.items() if key != "launch"})
 
 

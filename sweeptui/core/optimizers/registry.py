@@ -5,12 +5,14 @@ Other packages add one by an entry point of the group `sweeptui.optimizers` whos
 
 from __future__ import annotations
 
-import difflib
+import importlib
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
-from sweeptui.core.errors import UserError
-from sweeptui.core.optimizers.random import RandomOptimizer
+from sweeptui.core.errors import UserError, hint
+from sweeptui.core.methods import GROUP, METHODS, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +20,8 @@ if TYPE_CHECKING:
 
     from sweeptui.core.optimizers.base import OptimizerFactory
 
-GROUP = "sweeptui.optimizers"
-BUILT_IN = ("bayes", "random")
-ANNOUNCED = ("genetic",)
+IN_PROCESS = ("random", "grid")
+"""They import nothing and cost nothing. All others run in a process of their own."""
 
 
 def _plugins() -> dict[str, EntryPoint]:
@@ -28,47 +29,63 @@ def _plugins() -> dict[str, EntryPoint]:
 
 
 def methods() -> list[str]:
-    """Every name that `resolve` accepts."""
-    return sorted({*BUILT_IN, *_plugins()})
+    """Every name that `resolve` accepts; some take a variant behind a colon, too."""
+    return sorted({*METHODS, *_plugins()})
 
 
 def check(method: str, settings: Mapping[str, Any] | None = None) -> None:
     """Raise `UserError` for an unknown method or settings that make no sense, without importing anything heavy."""
-    if method in ANNOUNCED:
-        raise UserError(f"method: {method!r} is not available yet; choose one of {', '.join(methods())}")
+    name, variant = split(method)
     # Looking for plug-ins reads the metadata of every package there is: not where the name is known without.
-    if method not in BUILT_IN and method not in (known := methods()):
-        near = difflib.get_close_matches(method, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
-        raise UserError(f"method: no optimizer is called {method!r}; {hint}")
-    if method == "bayes" and settings is not None:
+    if name not in METHODS:
+        if method not in (known := methods()):
+            raise UserError(f"method: no optimizer is called {method!r}; {hint(method, known)}")
+        return
+    built_in = METHODS[name]
+    if method.endswith(":"):
+        raise UserError(f"method: {method!r} names no variant; use {name!r}")
+    if variant and not built_in.variants:
+        raise UserError(f"method: {name!r} has no variants, and {method!r} names one; use {name!r}")
+    if built_in.library and find_spec(built_in.library) is None:
+        raise UserError(
+            f"method: {name!r} needs the package {built_in.library}, which is not installed; "
+            f"install it with: pip install 'sweeptui[{built_in.library}]'"
+        )
+    if name == "bayes" and settings is not None:
         from sweeptui.core.optimizers.protein.settings import ProteinOptions  # noqa: PLC0415
 
         ProteinOptions.from_mapping(settings)
 
 
 def needs_process(method: str) -> bool:
-    """Whether the method runs in a process of its own: all but `random`, for what they import and what they cost.
+    """Whether the method runs in a process of its own: all but the lightest, for what they import and what they cost.
 
     Raises `UserError` for an unknown method.
     """
     check(method)
-    return method != "random"
+    return method not in IN_PROCESS
+
+
+def is_foreign(method: str) -> bool:
+    """Whether only the library or plug-in behind it can tell whether it can be made."""
+    name, _ = split(method)
+    return name not in METHODS or bool(METHODS[name].library)
 
 
 def resolve(method: str) -> OptimizerFactory:
-    """The factory for `method`. For `bayes` this imports torch: call it in the worker process only.
+    """The factory for `method`. For most this imports heavy libraries: call it in the worker process only.
 
-    Raises `UserError` for an unknown method or a plug-in that cannot be imported.
+    Raises `UserError` for an unknown method, or one whose library or plug-in cannot be imported.
     """
     check(method)
-    if method == "random":
-        return RandomOptimizer
-    if method == "bayes":
-        from sweeptui.core.optimizers.protein.optimizer import ProteinOptimizer  # noqa: PLC0415
-
-        return ProteinOptimizer
+    name, variant = split(method)
     try:
-        return cast("OptimizerFactory", _plugins()[method].load())
+        if name not in METHODS:
+            return cast("OptimizerFactory", _plugins()[method].load())
+        module, _, factory = METHODS[name].factory.partition(":")
+        found = getattr(importlib.import_module(f"sweeptui.core.optimizers.{module}"), factory)
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"method: the optimizer plug-in {method!r} cannot be loaded: {error}") from error
+        raise UserError(f"method: the optimizer {method!r} cannot be loaded: {error}") from error
+    return cast("OptimizerFactory", partial(found, variant=variant) if METHODS[name].variants else found)

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from sweeptui.core.stores.base import (
     StoreBusyError,
     StoreCorruptError,
@@ -50,6 +48,8 @@ def network_filesystem(path: Path, mounts: Iterable[tuple[str, str]] | None = No
     a network file system does not give (https://www.sqlite.org/wal.html).
     """
     if mounts is None:
+        import psutil  # noqa: PLC0415 - who only reads a sweep does without it
+
         mounts = [(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
     here = path.resolve()
     # The longest mount point above the path counts; of two on the same point, the later one covers the other.

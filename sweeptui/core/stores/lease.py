@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import psutil
-
 from sweeptui.core.stores.base import Lease
 
 if TYPE_CHECKING:
@@ -58,12 +56,22 @@ def _started(pid: int) -> str | None:
     """When the process started, in a form to compare; None where it has ended."""
     try:
         if not _BOOT_ID.exists():
-            process = psutil.Process(pid)
-            return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+            return _started_elsewhere(pid)
         # Ticks since boot, unlike psutil's, which moves when the clock is set.
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if state in ("Z", "X") else fields[18]
-    except (OSError, psutil.NoSuchProcess):
+    except OSError:
+        return None
+
+
+def _started_elsewhere(pid: int) -> str | None:
+    """The same on what is not Linux."""
+    import psutil  # noqa: PLC0415 - Linux does without it
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+    except psutil.NoSuchProcess:
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from sweeptui.core.state import Change, ChangeKind, Command, SweepState, SweepStatus
@@ -72,8 +73,7 @@ class SqliteStore:
         self.path = path
         self.readonly = mode == "ro"
         self.state = SweepState()
-        self.safe_mode_reason = _safe_mode_reason(path, options.get("safe_mode"))
-        """Why the slower rollback journal is used instead of WAL; empty where it is not."""
+        self._safe_mode = options.get("safe_mode")
         self._clock = options.get("clock", time.time)
         self._lease = LeaseKeeper(options.get("monotonic", time.monotonic))
         self._unseen: list[Change] = []
@@ -133,6 +133,11 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file. A lease stays until it is released or its process has ended."""
         self._db.close()
+
+    @cached_property
+    def safe_mode_reason(self) -> str:
+        """Why the slower rollback journal is used instead of WAL; empty where it is not."""
+        return _safe_mode_reason(self.path, self._safe_mode)
 
     # -- reading
 

@@ -1,20 +1,25 @@
-"""The log pane: a page of the selected trial's log, kept up to date by a `LogReader`."""
+"""The lines of the log pane: a page of a log, kept up to date by a `LogReader`."""
 
 from __future__ import annotations
 
 import io
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 from textual import work
+from textual.binding import Binding, BindingType
 from textual.strip import Strip
 from textual.widget import Widget
 
 from sweeptui.app import theme
-from sweeptui.app.logfile import LogReader, Page
+from sweeptui.app.actions import ACTIONS
+from sweeptui.app.log.page import Page
+from sweeptui.app.log.reader import LogReader
 from sweeptui.app.messages import PageRead
 from sweeptui.app.moves import Move
 from sweeptui.core.ansi import CUT_MARK
@@ -24,18 +29,29 @@ if TYPE_CHECKING:
 
     from textual.events import MouseScrollDown, MouseScrollUp
 
-MAX_COLUMNS = 1000
+    from sweeptui.app.log.pattern import Span
+
+MAX_COLUMNS = 10_000
 SIDE_STEP = 12
+WHEEL_LINES = 3
 _QUIET = theme.style(theme.QUIET)
 _TRACK = theme.style("#2b3846")
-_NEW = theme.style(theme.YELLOW, bold=True)
+_HERE = theme.style(theme.ORANGE, bold=True)
+_HIT = Style(color=theme.BACKGROUND, bgcolor=theme.YELLOW)
+_HIT_HERE = Style(color=theme.BACKGROUND, bgcolor=theme.ORANGE, bold=True)
+_LINE_HERE = Style(bgcolor=theme.CURSOR)
 _CONSOLE = Console(file=io.StringIO(), color_system="truecolor", width=MAX_COLUMNS)
 
 
-@lru_cache(maxsize=1024)
-def log_strip(line: str) -> Strip:
-    """A line that `sanitize` has been through, as the screen takes it; cut at `MAX_COLUMNS`."""
+@lru_cache(maxsize=512)
+def log_strip(line: str, marks: tuple[Span, ...] = (), here: bool = False) -> Strip:
+    """A line that `sanitize` has been through, as the screen takes it; cut at `MAX_COLUMNS`.
+
+    `marks` are places in its text without colours; `here` says that the search has come to this line.
+    """
     text = Text.from_ansi(line)
+    for start, stop in marks:
+        text.stylize(_HIT_HERE if here else _HIT, start, stop)
     text.expand_tabs(8)
     strip = Strip([segment for segment in text.render(_CONSOLE) if segment.text])
     if strip.cell_length > MAX_COLUMNS:
@@ -43,8 +59,21 @@ def log_strip(line: str) -> Strip:
     return strip
 
 
+def _columns(line: str, span: Span) -> Span:
+    """From which column to which a part of a line goes."""
+    plain = Text.from_ansi(line).plain
+    start, stop = (cell_len(plain[:at].expandtabs(8)) for at in span)
+    return start, stop
+
+
 class LogView(Widget, can_focus=True):
     """Shows a `Page`. Moving asks the reader for another one; nothing is read in a key or a paint."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), f"app.act('{action.id}')", action.help, id=action.id, show=False)
+        for action in ACTIONS
+        if action.pane == "log"
+    ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -79,6 +108,7 @@ class LogView(Widget, can_focus=True):
     def follow(self) -> None:
         self._left = 0
         self.reader.to_end()
+        self.refresh()
 
     def move(self, move: Move) -> None:
         match move:
@@ -99,22 +129,34 @@ class LogView(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width - 1, self.rich_style
         page = self._page
+        here = y == page.current
         if not page.lines:
-            text = self._offered if y == self.size.height // 2 else ""
-            pad = max(0, (width - len(text)) // 2)
-            line = Strip([Segment(" " * pad + text[:width], _QUIET)])
-        elif y == self.size.height - 1 and page.new_lines:
-            text = f" ↓ {page.new_lines:,} new line{'s' * (page.new_lines != 1)}: End or f follows "
-            line = Strip([Segment(text[:width], _NEW)])
+            text = self._instead() if y == self.size.height // 2 else ""
+            pad = max(0, (width - cell_len(text)) // 2)
+            line = Strip([Segment(" " * pad + text, _QUIET)])
         elif y < len(page.lines):
-            line = log_strip(page.lines[y]).crop(self._left, self._left + width)
+            marks = page.marks[y] if y < len(page.marks) else ()
+            line = log_strip(page.lines[y], marks, here).crop(self._left, self._left + width)
         else:
             line = Strip([])
         line = line.extend_cell_length(width).crop(0, width)
+        if here:
+            line = line.apply_style(_LINE_HERE)
         return Strip.join([line, self._scrollbar(y)]).apply_style(base)
+
+    def _instead(self) -> str:
+        """What is said where there is no line."""
+        page = self._page
+        if page.problem:
+            return page.problem
+        if page.filter and page.size:
+            return "no line passes the filter" if page.filling is None else "looking for lines that pass the filter"
+        return self._offered
 
     def _scrollbar(self, y: int) -> Strip:
         page, height = self._page, self.size.height
+        if page.current is not None and y == page.current:
+            return Strip([Segment("◆", _HERE)])
         if not page.lines or (page.start <= 0 and page.stop >= 1):
             return Strip([Segment(" ")])
         first = min(height - 1, int(page.start * height))
@@ -126,17 +168,38 @@ class LogView(Widget, can_focus=True):
         return self._page
 
     def on_page_read(self, message: PageRead) -> None:
-        if message.page.path == self._page.path:
-            self._page = message.page
-            self.refresh()
+        page = message.page
+        if page.path != self._page.path:
+            message.stop()
+            return
+        came = _here(page) != _here(self._page)
+        self._page = page
+        if came and page.current is not None:
+            self._show_hit(page.lines[page.current], page.marks[page.current])
+        self.refresh()
+
+    def _show_hit(self, line: str, marks: tuple[Span, ...]) -> None:
+        """Go sideways, where the hit is not seen."""
+        width = self.size.width - 1
+        columns = [_columns(line, mark) for mark in marks]
+        if not columns or any(self._left <= start and stop <= self._left + width for start, stop in columns):
+            return
+        start, stop = columns[0]
+        self._left = 0 if stop <= width else max(0, start - width // 3)
 
     def on_resize(self) -> None:
         self.reader.resize(self.size.height)
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         event.stop()
-        self.reader.scroll(3)
+        self.reader.scroll(WHEEL_LINES)
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         event.stop()
-        self.reader.scroll(-3)
+        self.reader.scroll(-WHEEL_LINES)
+
+
+def _here(page: Page) -> tuple[str, int | None] | None:
+    """Which line the search has come to."""
+    search = page.search
+    return None if search is None or page.current is None else (search.text, search.at)

@@ -1,0 +1,52 @@
+"""Every configuration of a finite space, one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
+from sweeptui.core.optimizers.configurations import check_not_exhausted, configuration_key, used_configurations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sweeptui.core.optimizers.base import History
+    from sweeptui.core.space import Space
+
+
+class GridOptimizer:
+    """The first configuration in order that was not tried; the last parameter changes the fastest.
+
+    Goal, settings and seed have no say in it. Raises `ValueError` at construction for a space that is not finite, which
+    a configuration with this method cannot have, and `SpaceExhaustedError` when nothing is left.
+    """
+
+    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
+        del goal, settings, seed
+        if space.cardinality is None:
+            raise ValueError("a grid needs a finite space")
+        self._space = space
+        self._sizes = [space.distributions[name].cardinality or 1 for name in space.axes]
+
+    def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
+        del first_number
+        used = used_configurations(self._space, history)
+        check_not_exhausted(self._space, used)
+        suggestions: list[Suggestion] = []
+        index = 0
+        while len(suggestions) < n and index < (self._space.cardinality or 0):
+            params = self._space.decode(self._point(index))
+            if configuration_key(self._space, params) not in used:
+                suggestions.append(Suggestion(params, {"method": "grid", "index": index}))
+            index += 1
+        if not suggestions:
+            raise SpaceExhaustedError("every configuration of the grid was tried")
+        return suggestions
+
+    def _point(self, index: int) -> list[float]:
+        """The middle of the cell that each axis has at `index`."""
+        point: list[float] = []
+        for size in reversed(self._sizes):
+            index, place = divmod(index, size)
+            point.append((place + 0.5) / size)
+        return point[::-1]
