@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import json
 import math
+import os
 import random
 import statistics
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -171,6 +176,55 @@ def test_it_keeps_away_from_where_trials_fail() -> None:
     crowd = tuple(FailedTrial(41 + i, {"x": 0.75 + 0.05 * (i % 6), "y": 0.2 * (i // 6)}, "crashed") for i in range(36))
     assert one(protein(), seen, 77).params["x"] > 0.8
     assert one(protein(), History(seen.observations, crowd), 77).params["x"] < 0.75
+
+
+def test_what_is_pending_raises_the_bar() -> None:
+    """The next has to improve on what the model expects of those that run, or a batch would be one point many times."""
+    seen = history(14)
+    batch = protein().suggest(seen, 15, 4)
+    points = [SQUARE.encode(suggestion.params) for suggestion in batch]
+    nearest = min(math.dist(a, b) for i, a in enumerate(points) for b in points[:i])
+    assert nearest > 1e-3
+
+
+def test_another_process_suggests_the_same() -> None:
+    program = (
+        "import json; from tests.test_protein import history, one, protein;"
+        "print(json.dumps([one(protein(seed=3), history(n), 30).params for n in (3, 9, 20)]))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert json.loads(told.stdout) == [one(protein(seed=3), history(n), 30).params for n in (3, 9, 20)]
+
+
+def test_a_long_history_is_bounded_before_the_models_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+    fit = surrogate.fit
+    monkeypatch.setattr(surrogate, "fit", lambda x, *rest: (rows.append(len(x)), fit(x, *rest))[1])
+    space = Space.from_parameters({f"x{k}": Uniform(0.0, 1.0) for k in range(20)})
+    seen = history(3000, score=lambda p: -sum((v - 0.4) ** 2 for v in p.values()), cost=lambda _: 1.0, space=space)
+    suggestion = one(protein(space, random_suggestions=64, suggestions_per_pareto=16), seen, 3001)
+    assert suggestion.provenance["n_observations"] == 3000
+    assert suggestion.provenance["method"] == "protein"
+    assert set(rows) == {surrogate.MAX_FIT}
+    assert len(optimizer.training_subset(np.arange(3000.0))) == MAX_TRAINING
+
+
+def test_repeated_trials_tell_how_noisy_a_score_is() -> None:
+    rng = np.random.default_rng(4)
+    x = np.repeat(rng.random((12, 2)), 3, axis=0)
+    truth = np.sin(3 * x[:, 0]) + x[:, 1]
+    spread = []
+    for noise in (0.0, 0.5):
+        [best, *_] = surrogate.explain(Axes(SQUARE), x, truth + noise * rng.normal(size=len(x)))
+        spread.append(math.exp(best.model.hyperparameters.log_noise))
+    assert spread[0] < 1e-3 < 1e-2 < spread[1]
 
 
 # Every setting has an effect
@@ -460,3 +514,12 @@ def test_axes_see_what_will_be_run() -> None:
     different = np.abs(snapped[:, None, 0] - snapped[None, :, 0]) > 1e-9
     assert apart == pytest.approx(different.astype(float))
     assert (axes.from_features(features, like=snapped) == snapped).all()
+
+
+def test_neighbours_differ_in_one_discrete_value() -> None:
+    space = Space.from_parameters({"c": Choice(["a", "b", "c"]), "n": Integer(1, 9), "x": Uniform(0.0, 1.0)})
+    axes = Axes(space)
+    [start] = axes.snap(np.array([[0.1, 0.0, 0.3]]))
+    near = [space.decode(point.tolist()) for point in axes.neighbours(start[None, :])]
+    assert [(p["c"], p["n"]) for p in near] == [("b", 1), ("c", 1), ("a", 2), ("a", 3), ("a", 5)]
+    assert {p["x"] for p in near} == {0.3}

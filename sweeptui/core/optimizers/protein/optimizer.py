@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
 from sweeptui.core.optimizers.configurations import (
@@ -53,8 +54,15 @@ class ProteinOptimizer:
         self._options = ProteinOptions.from_mapping(settings)
         self._seed = seed
         self._axes = Axes(space)
+        # Sums over several threads round differently from machine to machine, and matrices as small as these are
+        # slower with them: one thread keeps suggestions reproducible, and leaves the cores to the trials.
+        self._threads = ThreadpoolController()
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
+        with self._threads.limit(limits=1):
+            return self._suggest(history, first_number, n)
+
+    def _suggest(self, history: History, first_number: int, n: int) -> list[Suggestion]:
         turn = _Turn(self._space, self._axes, self._options, self._sign, self._seed, history)
         suggestions: list[Suggestion] = []
         for number in range(first_number, first_number + n):
