@@ -300,6 +300,14 @@ def test_suggestion_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert centres in (1, 2)
 
 
+def test_cost_draws_the_search_to_what_is_cheap() -> None:
+    def mean_x(cost: Callable[[Params], float]) -> float:
+        seen = history(16, score=lambda p: -((p["y"] - 0.6) ** 2), cost=cost)
+        return statistics.mean(s.params["x"] for s in protein().suggest(seen, 17, 6))
+
+    assert mean_x(lambda p: math.exp(12 * p["x"])) < mean_x(lambda p: math.exp(-12 * p["x"])) - 0.2
+
+
 def test_expansion_rate_is_how_far_beyond_the_front_naive_aims() -> None:
     seen = history(16, score=lambda p: p["x"])
     near, far = (
