@@ -148,7 +148,7 @@ async def test_the_sweep_is_paused_and_goes_on(tmp_path):
         sweep.answer(sweep.command(), "done", "the sweep is paused")
         with sweep.store.transaction() as tx:
             tx.set_sweep(status=SweepStatus.PAUSED, reason="paused by ada@lab")
-        await until(pilot, lambda: "‖ paused: paused by ada@lab" in screen(app))
+        await until(pilot, lambda: "‖ paused by ada@lab" in screen(app))
         await pilot.press("P")
         await until(pilot, sweep.command)
         assert sweep.command().verb == "resume"
@@ -157,7 +157,7 @@ async def test_the_sweep_is_paused_and_goes_on(tmp_path):
 async def test_before_the_first_trial_every_key_says_so(tmp_path):
     sweep = Sweep(tmp_path)
     async with cockpit(sweep) as (app, pilot):
-        assert "no trial yet: the first one is being chosen" in screen(app)
+        assert "no trial yet: nobody runs this sweep" in screen(app)
         assert "none yet: no trial has a score" in screen(app)
         for key in "pxrlfn":
             await pilot.press(key)
@@ -304,7 +304,7 @@ async def test_frames_fit_their_terminal(tmp_path, size):
             assert "x kill" in lines[-1]
             assert any("learning_rate" in line and "0.00641" in line for line in lines), "the best configuration"
         if size[0] >= 160:
-            assert any("0.006412058523355405" in line for line in lines), "with all digits"
+            assert any("0.006412059" in line for line in lines), "with more digits"
         if size[0] >= 120:
             assert "maximize evaluator/eval_cartpole/score" in lines[0]
             assert "1 paused  ✗ 1 failed  ☠ 1 killed" in lines[1]
@@ -451,7 +451,7 @@ async def test_after_the_end_the_cockpit_stays_and_quits_at_once(tmp_path):
         with sweep.store.transaction() as tx:
             tx.set_sweep(status=SweepStatus.FINISHED, reason="all 12 trials are done")
         session.finish(Ending(SweepStatus.FINISHED, "all 12 trials are done", 0))
-        await until(pilot, lambda: "✔ finished: all 12 trials are done" in screen(app))
+        await until(pilot, lambda: "✔ finished" in screen(app) and "✔ all 12 trials are done" in screen(app))
         assert "finished: all 12 trials are done" in toasts(app)
         assert "497.6" in screen(app)
         assert not app._exit
@@ -464,7 +464,7 @@ async def test_the_circuit_breaker_says_why(tmp_path):
     async with cockpit(sweep) as (app, pilot):
         with sweep.store.transaction() as tx:
             tx.set_sweep(status=SweepStatus.BROKEN, reason="5 trials in a row failed with crashed")
-        await until(pilot, lambda: "✗ broken: 5 trials in a row failed with crashed" in screen(app))
+        await until(pilot, lambda: "✗ 5 trials in a row failed with crashed" in screen(app))
 
 
 async def test_a_fault_in_the_orchestrator_is_shown_and_kept(tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from app_sweep import CONFIG, Clock, Sweep, busy_sweep, frame, toasts, until, widths
 from commandline import Project
-from test_cockpit_tmux import start  # noqa: F401 - a fixture
+from tmux_terminal import start  # noqa: F401 - a fixture
 
 from sweeptui import launch
 from sweeptui.app.home import Destination, Home

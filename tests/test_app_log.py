@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
@@ -160,30 +159,3 @@ def test_what_is_no_utf8_is_replaced(tmp_path):
     path.write_bytes(b"caf\xe9 \x80\xff ok\n")
     log = opened(path)
     assert log.line(0, log.size) == "caf\ufffd \ufffd\ufffd ok"
-
-
-def test_fifty_megabytes_cost_what_a_page_costs(tmp_path, reader, monkeypatch):
-    path = tmp_path / "log"
-    block = b"".join(b"line %06d of a log that is rather long by now\n" % number for number in range(20_000))
-    with path.open("wb") as file:
-        while file.tell() < 50_000_000:
-            file.write(block)
-    read = 0
-    pread = os.pread
-
-    def counting(fd: int, length: int, offset: int) -> bytes:
-        nonlocal read
-        data = pread(fd, length, offset)
-        read += len(data)
-        return data
-
-    monkeypatch.setattr(os, "pread", counting)
-    reader.resize(40)
-    reader.open(path)
-    assert numbers(reader.after()) == list(range(19_960, 20_000))
-    reader.to_start()
-    assert numbers(reader.after()) == list(range(40))
-    for _ in range(5):
-        reader.page(1)
-    assert numbers(reader.after())[0] == 195
-    assert 0 < read < 3_000_000  # one small block for each line looked for, wherever it is in the file

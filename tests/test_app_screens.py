@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -157,7 +158,7 @@ async def test_a_trial_from_end_to_end(tmp_path):
         assert "ppo-calm-otter   trial_0006   ✗ memory" in shown
         assert "the training ran out of memory: MemoryError in line 41 of train.py" in frame(app)[1]
         assert "best #5  center" in shown
-        assert "0.00494926332550817     -23%   -2.0%" in shown
+        assert "0.004949263     -23%   -2.0%" in shown
         assert "predicted 471.3 ± 18" in shown
         assert "predicted 21.4s, came 4.00s" in shown
         assert "slot 1, GPU 0" in shown
@@ -267,19 +268,19 @@ async def test_comparing_shows_only_what_differs(tmp_path):
         shown = screen(app)
         assert isinstance(app.screen, ComparePage)
         assert "1 of 3 differ" in shown
-        assert "lr  0.001000  0.002000" in shown
+        assert re.search(r"lr +0\.001000 +0\.002000", shown)
         assert "alike: gae_lambda 0.9000, optimizer adam" in shown
-        assert "kl  0.001000  0.002000" in shown
+        assert re.search(r"kl +0\.001000 +0\.002000", shown)
         assert "alike: epochs 7" in shown
 
 
 async def test_one_trial_is_compared_with_the_best_and_the_best_with_the_next(tmp_path):
     async with cockpit(busy_sweep(tmp_path), "c", select=DONE) as (app, pilot):
-        assert "A trial_0001 B trial_0005" in frame(app)[0]
+        assert "A trial_0001   B trial_0005" in frame(app)[0]
         await pilot.press("escape")
         app.table.select(BEST)
         await pilot.press("c")
-        assert "A trial_0005 B trial_0004" in frame(app)[0]
+        assert "A trial_0005   B trial_0004" in frame(app)[0]
 
 
 async def test_what_cannot_be_compared(tmp_path):
@@ -477,7 +478,7 @@ async def test_the_best_configuration_is_set_apart(tmp_path):
     sweep = busy_sweep(tmp_path)
     async with cockpit(sweep, size=(200, 60)) as (app, pilot):
         assert "★ 497.6  trial_0005  55.9 ahead of #4" in screen(app)
-        assert any("learning_rate  0.006412058523355405" in row and "+27%" in row for row in frame(app))
+        assert any("learning_rate  0.006412059" in row and "+27%" in row for row in frame(app))
         with sweep.store.transaction() as tx:
             tx.set_sweep(config={**CONFIG, "protein_config": {**CONFIG["protein_config"], "parameters": {}}})
         await until(pilot, lambda: "center" not in screen(app), "a sweep without a known center")

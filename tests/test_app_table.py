@@ -358,7 +358,7 @@ async def test_before_the_first_trial_there_is_nothing_to_mark(tmp_path):
         await pilot.press("slash")
         await write(pilot, "score>1")
         assert "0 of 0" in screen(app)
-        assert "no trial yet: the first one is being chosen" in screen(app)
+        assert "no trial yet: nobody runs this sweep" in screen(app)
 
 
 # -- what is shown
@@ -449,7 +449,8 @@ async def test_a_categorical_parameter_is_filtered_and_completed(tmp_path):
 def test_the_watcher_takes_in_only_what_has_changed(tmp_path):
     sweep = busy_sweep(tmp_path)
     told = []
-    watcher = Watcher(sweep.folder, told.append, runs_here=False, clock=sweep.clock)
+    # Looked at when it comes, as a screen does that is not held up.
+    watcher = Watcher(sweep.folder, lambda message: told.append(message.snapshot), runs_here=False, clock=sweep.clock)
     other = type(sweep.store).open(sweep.folder / "sweep.db", readonly=True)
     dice = random.Random(3)
     watcher._turn(other)

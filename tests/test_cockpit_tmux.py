@@ -2,208 +2,267 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from rich.cells import cell_len
+from test_terminal import FAULTY
+from tmux_terminal import look, ours, ours_running, start, wait_for  # noqa: F401 - one of them is a fixture
 
-from sweeptui.core.state import SweepState, SweepStatus
-from sweeptui.core.stores.base import Lease
-from sweeptui.core.stores.sqlite import SqliteStore
+from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import TrialStatus
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
-WAIT_S = 60.0
-SLOW = ["--train-override", "trainer.epoch_s=0.4", "--max-parallel-jobs", "2"]
-
-
-class Terminal:
-    """A tmux session of its own server, with a cockpit in it."""
-
-    def __init__(self, folder: Path, *args: str, width: int = 120, height: int = 40) -> None:
-        self.folder = folder
-        self._socket = str(folder / "tmux")
-        command = [sys.executable, "-m", "sweeptui", *args, "--root", str(folder)]
-        # What is printed after the cockpit has ended is kept by a shell that waits.
-        script = 'cd "$1"; shift; "$@"; echo "EXIT=$?"; exec sleep 600'
-        self._tmux(
-            *("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), "-e", "LC_ALL=C.UTF-8"),
-            *("sh", "-c", script, "sh", str(folder), *command),
-        )
-
-    def _tmux(self, *args: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-S", self._socket, *args],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-        return done.stdout
-
-    def press(self, *keys: str) -> None:
-        self._tmux("send-keys", *keys)
-
-    def screen(self) -> str:
-        return self._tmux("capture-pane", "-p")
-
-    def shows(self, *texts: str) -> str:
-        """Wait until all of the texts are on the screen."""
-        wait_for(lambda: all(text in self.screen() for text in texts), lambda: f"{texts} on\n{self.screen()}")
-        return self.screen()
-
-    def hang_up(self) -> None:
-        """The terminal's window is closed: the kernel sends SIGHUP to what runs in it."""
-        self._tmux("kill-server")
-
-    def pid(self) -> int:
-        shell = psutil.Process(int(self._tmux("display-message", "-p", "#{pane_pid}")))
-        return next(child.pid for child in shell.children() if "sweeptui" in child.cmdline())
-
-
-def wait_for(happened: Callable[[], object], what: Callable[[], str] = lambda: "it") -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not happened():
-        assert time.monotonic() < deadline, f"never saw {what()}"
-        time.sleep(0.1)
+TRAIN = """\
+import json, os, sys, time
+trial = int(os.environ["SWEEPTUI_TRIAL_DIR"][-4:])
+score = float(sys.argv[1])
+for step in (1, 2, 3):
+    print(f"epoch {step} of trial {trial}", flush=True)
+    with open(os.environ["SWEEPTUI_REPORT"], "a") as file:
+        file.write(json.dumps({"step": step, "total_steps": 4, "score": score * step / 4}) + "\\n")
+while trial > 3 and not os.path.exists("go"):
+    time.sleep(0.05)
+with open(os.environ["SWEEPTUI_REPORT"], "a") as file:
+    file.write(json.dumps({"step": 4, "total_steps": 4, "score": score, "cost": 1.5}) + "\\n")
+"""
+"""The first three trials end at once, the others when the file `go` is there."""
+RECIPE = {
+    "protein_config": {
+        "metric": "score",
+        "goal": "maximize",
+        "method": "random",
+        "parameters": {"model.lr": {"distribution": "uniform", "min": 0.1, "max": 0.9}},
+    },
+    "min_free_disk_mb": 0,
+    "kill_grace_s": 5.0,
+    "train_command": ["{python}", "-S", "train.py", "{p:model.lr}"],
+}
+SWEEP = ("recipe.yaml", "--sweep-name", "s", "--max-parallel-jobs", "2")
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
-    started: list[Terminal] = []
-
-    def start(*args: str, **size: int) -> Terminal:
-        for terminal in started:
-            terminal.hang_up()
-        started.append(Terminal(tmp_path, *args, **size))
-        return started[-1]
-
-    yield start
-    for terminal in started:
-        terminal.hang_up()
-    for process in ours(tmp_path):
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "recipe.yaml").write_text(json.dumps(RECIPE))
+    return tmp_path
 
 
-def ours(folder: Path) -> list[psutil.Process]:
-    """The processes of sweeps under `folder`."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        words = [*(process.info["cmdline"] or ()), process.info["cwd"] or ""]
-        if any(str(folder) in word for word in words) and process.pid != os.getpid():
-            found.append(process)
+def trainings(folder: Path) -> dict[int, psutil.Process]:
+    """The processes that train, by their trials."""
+    found = {}
+    for process in ours(folder):
+        if "train.py" in process.cmdline():
+            found[int(process.environ()["SWEEPTUI_TRIAL_DIR"][-4:])] = process
     return found
 
 
-def trainings(folder: Path) -> list[psutil.Process]:
-    return [process for process in ours(folder) if "sweeptui.recipes.quick_train" in process.cmdline()]
+def rows(screen: str) -> list[int]:
+    """The trials of the table on the screen, from top to bottom."""
+    found = (re.match(r"[│▌\s●]*(\d+)\s+[✔▶‖✗◌☠✂]", line) for line in screen.splitlines())
+    return [int(match[1]) for match in found if match]
 
 
-def look(folder: Path, name: str = "s") -> tuple[SweepState, Lease | None]:
-    with closing(SqliteStore.open(folder / "train_dir" / "sweeps" / name / "sweep.db", readonly=True)) as store:
-        return store.state, store.lease()
+def trial(folder: Path, number: int):
+    return look(folder)[0].trials[number]
 
 
-def test_a_sweep_is_run_paused_killed_detached_and_attached_again(tmp_path, start):
-    terminal = start("quick_test", "--sweep-name", "s", "--max-trials", "5", *SLOW)
-    terminal.shows("sweeptui s", "▶ running", "▶ 2/2 running", "trial_0002 train")
+def test_a_sweep_is_steered_by_keys_from_its_start_to_its_end(project, start):  # noqa: F811
+    terminal = start(*SWEEP, "--max-trials", "7")
+    terminal.shows("sweeptui s", "▶ running", "▶ 2/2 running", "epoch 3 of trial 5", "╭─ Trials 5")
+    terminal.sees(lambda screen: rows(screen) == [1, 2, 3, 4, 5], "the trials as they came")
 
-    terminal.press("k", "p")
-    terminal.shows("trial_0001 is paused", "‖ paused")
-    paused = look(tmp_path)[0].trials[1]
-    assert paused.status is TrialStatus.PAUSED
-    assert [p for p in trainings(tmp_path) if p.status() == psutil.STATUS_STOPPED], "the process is stopped"
+    # Sorting, by a column of the menu, and the other way round.
+    scores = {number: trial(project, number).score for number in (1, 2, 3)}
+    best_first = sorted(scores, key=scores.get, reverse=True)
+    done = {1, 2, 3}
+    assert best_first != sorted(done) != best_first[::-1], "or the order would tell nothing"
+    terminal.press("s")
+    terminal.shows("Sort by", "greatest first")
+    terminal.write("ss")  # each goes to the next column that begins with it: the state, the score
+    terminal.press("Enter")
+    terminal.sees(lambda screen: [n for n in rows(screen) if n in done] == best_first, f"the best first: {scores}")
+    terminal.press("S")
+    terminal.sees(lambda screen: [n for n in rows(screen) if n in done] == best_first[::-1], "the best last")
+
+    # Filtering.
+    terminal.press("/")
+    terminal.shows("state:")
+    terminal.write("state:done")
+    terminal.sees(lambda screen: sorted(rows(screen)) == [1, 2, 3], "those that are done")
+    terminal.press("Enter")
+    terminal.shows("Trials 3 of 5", "/ state:done")
+    terminal.press("Escape")
+    terminal.sees(lambda screen: sorted(rows(screen)) == [1, 2, 3, 4, 5], "all of them again")
+
+    # Marking, and pausing what is marked: the processes stop, the others run on.
+    before = trainings(project)
+    assert set(before) == {4, 5}
+    terminal.press(":")
+    terminal.write("goto 4")
+    terminal.press("Enter")
+    terminal.shows("Log trial_0004")
+    terminal.press("Space")
+    terminal.shows("● 1 marked")
     terminal.press("p")
-    terminal.shows("trial_0001 goes on")
-    wait_for(lambda: all(p.status() != psutil.STATUS_STOPPED for p in trainings(tmp_path)))
+    terminal.shows("trial_0004 is paused", "‖ paused")
+    assert trial(project, 4).status is TrialStatus.PAUSED
+    assert (before[4].status(), before[5].status() == psutil.STATUS_STOPPED) == (psutil.STATUS_STOPPED, False)
+    terminal.press("p")
+    terminal.shows("trial_0004 goes on")
+    wait_for(lambda: before[4].status() != psutil.STATUS_STOPPED, lambda: "its process going on")
+    terminal.press("u")
+    terminal.sees(lambda screen: "marked" not in screen, "no mark")
 
+    # Killing asks; the answer that is offered is no.
     terminal.press("x")
-    terminal.shows("Kill trial_0001?")
-    terminal.press("Enter")  # the answer that is offered is no
-    time.sleep(0.5)
-    assert look(tmp_path)[0].trials[1].status is not TrialStatus.KILLED
+    terminal.shows("Kill trial_0004?")
+    terminal.press("Enter")
+    terminal.sees(lambda screen: "Kill trial_0004?" not in screen, "the end of the question")
     terminal.press("x")
-    terminal.shows("Kill trial_0001?")
+    terminal.shows("Kill trial_0004?")
     terminal.press("y")
     terminal.shows("☠ killed", "killed by")
-    assert look(tmp_path)[0].trials[1].status is TrialStatus.KILLED
-    assert not [p for p in trainings(tmp_path) if "trial_0001" in " ".join(p.cmdline())]
+    wait_for(lambda: not before[4].is_running(), lambda: "the end of its process")
+    assert trial(project, 4).status is TrialStatus.KILLED
+    assert before[5].is_running()
 
-    before = {p.pid for p in trainings(tmp_path)}
+    # Requeueing: a new attempt, as soon as a slot is free.
+    wait_for(lambda: set(trainings(project)) == {5, 6}, lambda: "the next trial in its slot")
+    terminal.press("r")
+    terminal.shows("◌ queued")
+    wait_for(lambda: trial(project, 4).status is TrialStatus.PENDING, lambda: "the queue")
+
+    # Detaching: the trials run on, and a headless orchestrator holds the lease.
+    before = trainings(project)
+    cockpit = terminal.pid()
     terminal.press("q")
     terminal.shows("Leave it how?")
     terminal.press("Enter")
     terminal.shows("s goes on in the background. Come back with: sweeptui attach s", "EXIT=0")
-    assert before & {p.pid for p in trainings(tmp_path)} or look(tmp_path)[0].trials[2].status.terminal
-    lease = look(tmp_path)[1]
+    terminal.assert_usable()
+    assert not psutil.pid_exists(cockpit)
+    state, lease = look(project)
     assert lease is not None
     assert lease.alive
-    assert psutil.pid_exists(lease.pid)
+    assert lease.label == "headless"
+    assert {number: process.pid for number, process in trainings(project).items()} == {
+        number: process.pid for number, process in before.items()
+    }
+    assert all(state.trials[number].attempt == 1 for number in (5, 6)), "they were adopted, not started again"
 
-    terminal = start("attach", "s", width=80, height=24)
-    terminal.shows(f"run by headless (process {lease.pid}")
-    wait_for(lambda: look(tmp_path)[0].status is SweepStatus.FINISHED, lambda: "the end")
-    terminal.shows("✔ finished", "5/5", "★")
+    # Attaching, at every size.
+    terminal = start("attach", "s")
+    shown = terminal.shows(f"run by headless (process {lease.pid}", "▶ 2/2 running", "Best", "Log trial")
+    assert all(cell_len(line) <= 120 for line in shown.splitlines())
+    terminal.resize(40, 12)
+    shown = terminal.sees(lambda screen: len(screen.splitlines()) == 12 and "q quit" in screen.splitlines()[-1], "12")
+    assert all(cell_len(line) <= 40 for line in shown.splitlines())
+    assert "sweeptui s" in shown
+    assert rows(shown)
+    assert "│" not in shown, "no room for frames"
+    terminal.resize(120, 40)
+    terminal.sees(lambda screen: len(screen.splitlines()) == 40 and "╭─ Trials" in screen and "Best" in screen, "40")
+
+    # To the end, which takes nothing with it and leaves nothing.
+    (project / "go").touch()
+    wait_for(lambda: look(project)[0].status is SweepStatus.FINISHED, lambda: "the end")
+    terminal.shows("✔ finished", "7/7", "★")
+    assert trial(project, 4).attempt == 2
+    assert look(project)[0].counts[TrialStatus.COMPLETED] == 7
     terminal.press("q")
-    terminal.shows("EXIT=0", "s is finished: all 5 trials are done. Best: ")
-    wait_for(lambda: not ours_running(tmp_path), lambda: f"no process left: {ours_running(tmp_path)}")
+    terminal.shows("EXIT=0", "s is finished: all 7 trials are done. Best: ")
+    wait_for(lambda: not ours_running(project), lambda: f"no process left: {ours_running(project)}")
 
 
-def ours_running(folder: Path) -> list[list[str]]:
-    """What is left of a sweep, without the terminal that it was shown in."""
-    commands = []
-    for process in ours(folder):
-        with suppress(psutil.NoSuchProcess):
-            command = process.cmdline()
-            if "tmux" not in command[0] and command[0] != "sleep":
-                commands.append(command)
-    return commands
-
-
-def test_stopping_ends_the_trials_and_they_are_queued_again(tmp_path, start):
-    terminal = start("quick_test", "--sweep-name", "s", "--max-trials", "5", *SLOW)
-    terminal.shows("▶ 2/2 running")
+def test_stopping_ends_the_trials_and_they_are_queued_again(project, start):  # noqa: F811
+    terminal = start(*SWEEP, "--max-trials", "5")
+    terminal.shows("▶ 2/2 running", "3/5")
     terminal.press("q")
     terminal.shows("Leave it how?")
     terminal.press("s")
     terminal.shows("s is stopped and its trials are queued again. Go on with: sweeptui continue s", "EXIT=130")
-    assert trainings(tmp_path) == []
-    state, lease = look(tmp_path)
+    terminal.assert_usable()
+    assert trainings(project) == {}
+    state, lease = look(project)
     assert state.status is SweepStatus.INTERRUPTED
     assert state.counts[TrialStatus.PENDING] == 2
     assert lease is None
 
 
-def test_sigterm_restores_the_terminal_and_stops_the_trials(tmp_path, start):
-    terminal = start("quick_test", "--sweep-name", "s", "--max-trials", "5", *SLOW)
-    terminal.shows("▶ 2/2 running")
+def test_sigterm_restores_the_terminal_and_stops_the_trials(project, start):  # noqa: F811
+    terminal = start(*SWEEP, "--max-trials", "5")
+    terminal.shows("▶ 2/2 running", "3/5")
     os.kill(terminal.pid(), signal.SIGTERM)
     screen = terminal.shows("EXIT=143", "s is stopped")
     assert "─" not in screen, "the cockpit is gone from the screen"
-    assert trainings(tmp_path) == []
+    terminal.assert_usable()
+    assert trainings(project) == {}
 
 
-def test_a_terminal_that_goes_away_takes_no_trial_with_it(tmp_path, start):
-    terminal = start("quick_test", "--sweep-name", "s", "--max-trials", "2", *SLOW)
-    terminal.shows("▶ 2/2 running")
-    cockpit = terminal.pid()
-    before = {p.pid for p in trainings(tmp_path)}
-    assert before
-    terminal.hang_up()
+def assert_it_goes_on_without(project: Path, cockpit: int, before: dict[int, psutil.Process]) -> None:
+    """Somebody else runs the sweep, to its end, with the same trials."""
     wait_for(lambda: not psutil.pid_exists(cockpit), lambda: "the cockpit's end")
-    wait_for(lambda: (lease := look(tmp_path)[1]) is not None and lease.alive and lease.pid != cockpit)
-    state = look(tmp_path)[0]
-    assert all(state.trials[number].attempt == 1 for number in (1, 2)), "they were adopted, not started again"
-    wait_for(lambda: look(tmp_path)[0].status is SweepStatus.FINISHED, lambda: "the end")
-    assert all(trial.attempt == 1 for trial in look(tmp_path)[0].trials.values())
+    wait_for(lambda: (lease := look(project)[1]) is not None and lease.alive and lease.pid != cockpit)
+    assert {n: p.pid for n, p in trainings(project).items()} == {n: p.pid for n, p in before.items()}
+    (project / "go").touch()
+    wait_for(lambda: look(project)[0].status is SweepStatus.FINISHED, lambda: "the end")
+    assert all(trial.attempt == 1 for trial in look(project)[0].trials.values()), "adopted, not started again"
+
+
+def test_a_terminal_that_goes_away_takes_no_trial_with_it(project, start):  # noqa: F811
+    terminal = start(*SWEEP, "--max-trials", "5")
+    terminal.shows("▶ 2/2 running", "3/5")
+    cockpit, before = terminal.pid(), trainings(project)
+    assert set(before) == {4, 5}
+    terminal.hang_up()
+    assert_it_goes_on_without(project, cockpit, before)
+
+
+def test_a_signal_that_says_so_of_a_terminal_that_is_there_leaves_it_as_it_was(project, start):  # noqa: F811
+    terminal = start(*SWEEP, "--max-trials", "5")
+    terminal.shows("▶ 2/2 running", "3/5")
+    cockpit, before = terminal.pid(), trainings(project)
+    os.kill(cockpit, signal.SIGHUP)
+    terminal.shows("s goes on in the background. Come back with: sweeptui attach s", "EXIT=129")
+    terminal.assert_usable()
+    assert_it_goes_on_without(project, cockpit, before)
+
+
+def test_a_fault_of_the_screen_loses_no_trial(project, start):  # noqa: F811
+    (project / "faulty.py").write_text(FAULTY)
+    terminal = start(*SWEEP, "--max-trials", "5", argv=(sys.executable, "faulty.py", "paint"))
+    terminal.shows("▶ 2/2 running", "3/5")
+    cockpit, before = terminal.pid(), trainings(project)
+    assert set(before) == {4, 5}
+    terminal.press("k")
+    screen = terminal.shows("s goes on in the background. Come back with: sweeptui attach s", "EXIT=1")
+    assert (project / "broken").exists(), "the fault happened"
+    assert "error: the screen ended by a fault of its own, Broken: on purpose" in screen
+    assert "cockpit.log" in screen.replace("\n", "")
+    terminal.assert_usable()
+    assert_it_goes_on_without(project, cockpit, before)
+
+
+def test_a_trial_that_is_killed_from_outside_takes_nothing_with_it(project, start):  # noqa: F811
+    terminal = start(*SWEEP, "--max-trials", "5")
+    terminal.shows("▶ 2/2 running", "3/5")
+    before = trainings(project)
+    os.kill(before[4].pid, signal.SIGKILL)
+    terminal.shows("✗ ", "SIGKILL", "▶ 1/2 running")
+    assert trial(project, 4).status is TrialStatus.FAILED
+    assert before[5].is_running()
+    terminal.press("q")
+    terminal.shows("Leave it how?")
+    terminal.press("s")
+    terminal.shows("s is stopped", "EXIT=130")
+    terminal.assert_usable()
+    wait_for(lambda: not ours_running(project), lambda: f"no process left: {ours_running(project)}")

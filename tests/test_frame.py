@@ -87,7 +87,9 @@ def test_whatever_a_frame_presses_is_not_entered(shoot, sweep, monkeypatch):
     asked = []
     submit = Watcher.submit
     monkeypatch.setitem(SCREENS, "pausing", ("pause_sweep",))
-    monkeypatch.setattr(Watcher, "submit", lambda self, verb, **args: (asked.append(verb), submit(self, verb, **args)))
+    monkeypatch.setattr(
+        Watcher, "submit", lambda self, verb, *told, **args: (asked.append(verb), submit(self, verb, *told, **args))
+    )
     shoot(SWEEP, "--screen", "pausing")
     assert asked == ["pause"]
     assert sweep.command() is None

@@ -24,8 +24,10 @@ class BestPanel(Widget):
         self._snapshot: Snapshot | None = None
 
     def show(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self.refresh()
+        old, self._snapshot = self._snapshot, snapshot
+        # A trial with a result stays the same, its time too.
+        if old is None or any(a is not b for a, b in zip(_shown(old), _shown(snapshot), strict=True)):
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width, height = self.size.width, self.size.height
@@ -83,3 +85,7 @@ class BestPanel(Widget):
                 (f"sweeptui best {snapshot.name}", theme.style(theme.SKY)),
             ],
         ]
+
+
+def _shown(snapshot: Snapshot) -> tuple[object, ...]:
+    return snapshot.best, snapshot.runner_up, snapshot.center

@@ -12,6 +12,7 @@ from textual.events import Resize
 from textual.geometry import Size
 
 from sweeptui.app.cockpit import Cockpit
+from sweeptui.app.faults import complain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,4 +56,6 @@ def show_in_tab(path: Path, *, read_only: bool) -> int:
     """Show the sweep in the folder `path` to whoever reads this process's output, until the tab is closed."""
     app = Cockpit(path, utf8=True, read_only=READ_ONLY if read_only else "", driver_class=TabDriver)
     app.run()
+    if app.fault is not None:
+        complain(app.fault, None if read_only else path)
     return app.return_code or 0

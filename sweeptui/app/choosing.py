@@ -24,6 +24,7 @@ class Choosing:
         self._app = app
         self._marked: tuple[tuple[object, object], tuple[Trial, ...]] | None = None
         """The marked trials, and of which snapshot and marks."""
+        self._shown = Text()
         self.bar: FilterBar = FilterBar(app.table, id="filter")
 
     def targets(self) -> Sequence[Trial]:
@@ -44,7 +45,9 @@ class Choosing:
 
     def show(self) -> None:
         """Other trials are shown, or others are marked."""
-        self._app.table.border_title = self._title()
+        title = self._title()
+        if title != self._shown:  # to set it paints the whole table
+            self._app.table.border_title = self._shown = title
         self.bar.show()
 
     def _title(self) -> Text:

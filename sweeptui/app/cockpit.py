@@ -38,7 +38,7 @@ from sweeptui.app.snapshot import Snapshot
 from sweeptui.app.standing import Notice
 from sweeptui.app.steering import Steering
 from sweeptui.app.table import Follow, TrialTable
-from sweeptui.app.theme import THEME, AsciiOnly
+from sweeptui.app.theme import ANSI, THEME, AsciiOnly
 from sweeptui.app.watcher import Watcher
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
@@ -81,7 +81,8 @@ class Cockpit(Faulty[None], inherit_bindings=False):
         if not action.pane
     ]
 
-    snapshot: reactive[Snapshot | None] = reactive(None)
+    # Each widget that shows something of it is told, and paints that: a repaint would be of the whole screen.
+    snapshot: reactive[Snapshot | None] = reactive(None, repaint=False)
 
     def __init__(
         self,
@@ -134,6 +135,7 @@ class Cockpit(Faulty[None], inherit_bindings=False):
         self._news = News()
         self.register_theme(THEME)
         self.theme = THEME.name
+        self.ansi_theme_dark = ANSI
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         filters = super().get_line_filters()

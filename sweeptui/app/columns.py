@@ -24,7 +24,8 @@ Piece = tuple[str, Style]
 
 PLAIN = theme.style()
 QUIET = theme.style(theme.QUIET)
-FAINT = theme.style(theme.FAINT)
+OFF = theme.style(theme.OFF)
+RULE = theme.style(theme.RULE)
 BOLD = theme.style(bold=True)
 BEST = theme.style(theme.YELLOW, bold=True)
 HEADER = theme.style(theme.QUIET, bold=True)
@@ -32,7 +33,7 @@ SORTED = theme.style(theme.SKY, bold=True)
 GAP = 2
 MARK = "★"
 MAX_PARAM_WIDTH = 16
-NARROW_TITLE = 9
+NARROW_TITLE = 13
 TREND = 0.05
 """Of the range of its scores: a smaller difference is no trend."""
 
@@ -74,7 +75,7 @@ def _state(row: Row) -> list[Piece]:
 
 def _score(row: Row) -> list[Piece]:
     if row.trial.score is None:
-        return [(wording.UNKNOWN + " ", FAINT)]
+        return [(wording.UNKNOWN + " ", QUIET)]
     text = wording.even(row.trial.score)
     if row.best:
         return [(text, BEST), (MARK, BEST)]
@@ -107,7 +108,7 @@ def progress_bar(share: float, width: int, colour: str) -> list[Piece]:
     halves = round(share * width * 2)
     full, half = divmod(halves, 2)
     bar = "━" * full + ("╸" if half else "")
-    return [(bar, theme.style(colour)), ("─" * (width - len(bar)), FAINT)]
+    return [(bar, theme.style(colour)), ("─" * (width - len(bar)), RULE)]
 
 
 def _progress(width: int) -> Callable[[Row], list[Piece]]:
@@ -116,7 +117,7 @@ def _progress(width: int) -> Callable[[Row], list[Piece]]:
         if share is None:
             step = row.trial.step
             return [] if step is None else [(f"step {wording.number(step)}", QUIET)]
-        colour = theme.FAINT if row.trial.status.terminal else wording.trial_state(row.trial, row.job).colour
+        colour = theme.RULE if row.trial.status.terminal else wording.trial_state(row.trial, row.job).colour
         bar = [*progress_bar(share, width, colour), (" ", PLAIN)] if width else []
         return [*bar, (f"{int(share * 100):3}%", QUIET if row.trial.status.terminal else PLAIN)]
 
@@ -124,11 +125,14 @@ def _progress(width: int) -> Callable[[Row], list[Piece]]:
 
 
 def _time(row: Row) -> list[Piece]:
-    return [(wording.duration(run_time(row.trial, row.at)), PLAIN if row.trial.status.terminal else BOLD)]
+    ran = run_time(row.trial, row.at)
+    if ran is None:
+        return [(wording.UNKNOWN, QUIET)]
+    return [(wording.duration(ran), PLAIN if row.trial.status.terminal else BOLD)]
 
 
 def _cost(row: Row) -> list[Piece]:
-    return [(wording.cost(row.trial.cost, row.unit), QUIET if row.trial.cost is not None else FAINT)]
+    return [(wording.cost(row.trial.cost, row.unit), QUIET)]
 
 
 def _attempt(row: Row) -> list[Piece]:
@@ -205,7 +209,9 @@ class Columns:
         """
         frozen, start = self._start(self.FROZEN), self._start(self.FROZEN + left)
         shown = self.FROZEN + left
-        while shown < len(self.widths) and frozen + self._start(shown + 1) - GAP - start <= room:
+        whole = frozen + self._start(len(self.widths)) - GAP - start <= room
+        most = room if whole else room - GAP  # beside the arrow that says that there are more
+        while shown < len(self.widths) and frozen + self._start(shown + 1) - GAP - start <= most:
             shown += 1
         line = Strip.join([strip.crop(0, frozen), strip.crop(start, max(start, self._start(shown) - GAP))])
         return line.extend_cell_length(room).crop(0, room), shown < len(self.widths)

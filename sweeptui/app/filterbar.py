@@ -111,20 +111,31 @@ class FilterBar(Vertical):
         event.stop()
         if not self.display:
             return
-        self._wrong.error = self._apply(event.value)
         if event.value != self._completed:
             self._look()
+        self._wrong.error = self._apply(event.value)
         self.show()
 
     def _apply(self, text: str) -> QueryError | None:
-        """Filter by as much of the query as is understood; what is not."""
+        """Filter by as much of the query as is understood; what is not.
+
+        A word that no trial has, but that is the beginning of a field's name, is being written: it does not count yet.
+        """
         try:
             self._table.filter(text)
+            if not len(self._table.shown) and self._begun(text):
+                self._table.filter(text[: self._completion.start])
         except QueryError as error:
             with suppress(QueryError):
                 self._table.filter(text[: error.start])
             return error
         return None
+
+    def _begun(self, text: str) -> bool:
+        """The last word is the beginning of a name, and not of a value."""
+        found = self._completion
+        before = text[: found.start]
+        return bool(found.options) and found.end == len(text) and (not before or before[-1] in " (-|")
 
     def _look(self) -> None:
         """The query was changed by hand."""
@@ -154,7 +165,7 @@ class FilterBar(Vertical):
         if not self.display:
             return
         shown, total = len(self._table.shown), self._table.total
-        self.count.update(Text(f"{shown} of {total}", style=theme.QUIET if shown else f"bold {theme.YELLOW}"))
+        self.count.update(Text(f"{shown:,} of {total:,}", style=theme.QUIET if shown else f"bold {theme.YELLOW}"))
         error = self._wrong.error
         if error is not None and not (error.unfinished and self._completion.options):
             self.said.update(self._complaint(error))

@@ -91,7 +91,7 @@ def sweep_frame(
     app.read_only, app.header.read_only, app.keys.read_only = "", False, False
 
     async def look(pilot: Pilot[Any]) -> None:
-        await _until(pilot, lambda: (app.snapshot is not None and not app.snapshot.older) or app.header.has_class("-notice"))
+        await _until(pilot, lambda: _read(app) or app.header.has_class("-notice"))
         if trial is not None and app.snapshot is not None:
             if app.snapshot.trial(trial) is None:
                 raise UserError(f"sweep {folder.name} has no trial {trial}; it has {len(app.snapshot.trials)}")
@@ -105,6 +105,11 @@ def sweep_frame(
         return app._watcher.turns if app.snapshot is not None else int(time.monotonic() * 10)
 
     return take(app, size, look, f"sweeptui {folder.name}", looked)
+
+
+def _read(app: Cockpit) -> bool:
+    """All of the sweep is shown, and not its newest trials alone."""
+    return app.snapshot is not None and not app.snapshot.older
 
 
 def home_frame(

@@ -22,7 +22,7 @@ from sweeptui.app.run import EXIT_FAILED, run_cockpit
 from sweeptui.app.screens.newsweep import NewSweep
 from sweeptui.app.screens.sweeps import SweepList
 from sweeptui.app.screens.sweeptable import shown_path
-from sweeptui.app.theme import THEME, AsciiOnly
+from sweeptui.app.theme import ANSI, THEME, AsciiOnly
 from sweeptui.app.trash import throw_away
 from sweeptui.core.errors import UserError
 from sweeptui.folders import sweeps_dir
@@ -93,6 +93,7 @@ class Home(Faulty[Destination], inherit_bindings=False):
         """The sweeps have been looked at, at least once."""
         self.register_theme(THEME)
         self.theme = THEME.name
+        self.ansi_theme_dark = ANSI
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         filters = super().get_line_filters()

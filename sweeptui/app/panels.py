@@ -65,6 +65,8 @@ class Header(Widget):
         self.read_only = False
 
     def show(self, snapshot: Snapshot | None, notice: Notice) -> None:
+        if self._snapshot is snapshot and self._notice == notice:
+            return
         self._snapshot, self._notice = snapshot, notice
         self._wrap()
         self.refresh()
@@ -90,7 +92,7 @@ class Header(Widget):
         snapshot = self._snapshot
         label = State("◌", "reading", theme.QUIET) if snapshot is None else wording.sweep_state(snapshot.label)
         if snapshot is None and self._notice:
-            label = State("✗", "not there", theme.VERMILLION)
+            label = State("✗", "cannot be read", theme.VERMILLION)
         badge: Part = (0, [(str(label), theme.style(label.colour, bold=True))])
         view: Part = (1, [("read-only", theme.style(theme.YELLOW))] if self.read_only else [])
         # The name gives way to the state, and its end to its beginning.
@@ -153,11 +155,13 @@ def cut(text: str, width: int) -> str:
 class TrialLine(Static):
     """Of the selected trial: why it is what it is, and where its parameters come from."""
 
+    _said = Text()
+
     def show(self, snapshot: Snapshot, trial: Trial | None) -> None:
-        if trial is None:
-            self.update("")
-            return
         text = Text(no_wrap=False, overflow="ellipsis")
+        if trial is None:
+            self._say(text)
+            return
         if trial.reason:
             colour = theme.VERMILLION if trial.status is TrialStatus.FAILED else theme.YELLOW
             state = wording.trial_state(trial)
@@ -165,7 +169,17 @@ class TrialLine(Static):
         text.append("chosen by ", style=theme.QUIET)
         fallback = bool(trial.provenance.get("fallback"))
         text.append(wording.provenance(trial, snapshot.cost_unit), style=theme.YELLOW if fallback else theme.TEXT)
-        self.update(text)
+        self._say(text)
+
+    def _say(self, text: Text) -> None:
+        if text == self._said:
+            return
+        height = self._height(text)
+        self.update(text, layout=height != self._height(self._said))  # to lay out the screen takes longer than a paint
+        self._said = text
+
+    def _height(self, text: Text) -> int:
+        return len(text.wrap(self.app.console, max(1, self.size.width))) if text else 0
 
 
 class KeyBar(Widget):
@@ -188,8 +202,9 @@ class KeyBar(Widget):
         self.read_only = False
 
     def show(self, snapshot: Snapshot | None, trial: Trial | None) -> None:
-        self._snapshot, self._trial = snapshot, trial
-        self.refresh()
+        if self._snapshot is not snapshot or self._trial is not trial:
+            self._snapshot, self._trial = snapshot, trial
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002
         width = self.size.width

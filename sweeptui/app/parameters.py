@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len, set_cell_size
 
 from sweeptui.app import theme, wording
-from sweeptui.app.columns import BOLD, FAINT, PLAIN, QUIET, Piece
+from sweeptui.app.columns import BOLD, PLAIN, QUIET, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ def configuration(
 ) -> list[list[Piece]]:
     """Lines of at most `width` cells: a heading, then name, value and the differences to each of `others`.
 
-    `others` have titles. Values have all their digits where there is room; names give way first.
+    `others` have titles. Values have all their digits where there is room; where there is not, both give way.
     """
     names = {path: path for path in params} if full_names else wording.short_names(tuple(params))
     differences = [
@@ -85,8 +85,8 @@ def configuration(
     values = [value_text(value, full=True) for value in params.values()]
     if taken + longest + GAP + _widest(values) > width:
         values = [value_text(value) for value in params.values()]
-    room = width - taken - GAP - _widest(values)
-    names_width = min(longest, max(LEAST, room))
+    room = width - taken - GAP
+    names_width = min(longest, max(LEAST, room // 2, room - _widest(values)))
     values_width = min(_widest(values), max(LEAST, width - taken - GAP - names_width))
     lines: list[list[Piece]] = []
     if others:
@@ -108,7 +108,7 @@ def configuration(
 
 def _colour(text: str) -> Any:
     if text in (SAME, "≈"):
-        return FAINT
+        return QUIET
     large = text[0] in "×÷" or text.startswith("not ")  # noqa: RUF001
     return theme.style(theme.ORANGE if large else theme.SKY)
 

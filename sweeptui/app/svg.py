@@ -95,7 +95,7 @@ def svg(strips: Sequence[Strip], title: str) -> str:
 <style>text {{ font-family: {FONTS}; font-size: {FONT_SIZE}px; white-space: pre; }} .b {{ font-weight: bold; }} \
 .i {{ font-style: italic; }} .u {{ text-decoration: underline; }}</style>
 <rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="10" fill="{theme.BACKGROUND}" \
-stroke="{theme.FAINT}"/>
+stroke="{theme.RULE}"/>
 {lights}
 <text x="{width / 2:g}" y="{BAR / 2 + 6:g}" fill="{theme.QUIET}" text-anchor="middle">{_xml(title)}</text>
 <g transform="translate({MARGIN} {BAR})">

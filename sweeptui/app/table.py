@@ -371,8 +371,11 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         elif rows > 0 and index >= top + rows:
             self.scroll_to(y=index - rows + 1, animate=animate, force=True)
 
-    def watch_cursor(self) -> None:
-        self.refresh()
+    def watch_cursor(self, old: int | None, new: int | None) -> None:
+        for number in (old, new):
+            row = None if number is None else self.shown.row(number)
+            if row is not None:
+                self.refresh_line(1 + row)
         self.post_message(self.Looked())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:

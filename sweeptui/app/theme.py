@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.segment import Segment
 from rich.style import Style
+from rich.terminal_theme import TerminalTheme
 from textual.color import Color
 from textual.filter import LineFilter
 from textual.theme import Theme
@@ -15,12 +16,18 @@ ORANGE = "#f0a830"
 VERMILLION = "#ff8052"
 PURPLE = "#e08fbd"
 TEXT = "#d8dee6"
-QUIET = "#8b98a8"
-FAINT = "#4b5766"
+QUIET = "#9aa7b6"
+OFF = "#8591a0"
+"""For keys that do nothing now: the faintest that text may be, and never on the cursor."""
+RULE = "#4b5766"
+"""For frames, rules and the tracks of bars; never for text."""
 BACKGROUND = "#0e1319"
 SURFACE = "#121920"
-CURSOR = "#27415a"
+CURSOR = "#233a50"
 CURSOR_AWAY = "#1c2836"
+PANEL = "#1a232d"
+BOOST = "#1f2a36"
+TRACK = "#2b3846"
 
 THEME = Theme(
     name="sweeptui",
@@ -33,11 +40,29 @@ THEME = Theme(
     foreground=TEXT,
     background=BACKGROUND,
     surface=SURFACE,
-    panel="#1a232d",
-    boost="#1f2a36",
+    panel=PANEL,
+    boost=BOOST,
     dark=True,
-    variables={"border": FAINT, "scrollbar": "#2b3846", "scrollbar-background": SURFACE},
+    variables={
+        "border": RULE,
+        "cursor": CURSOR,
+        "quiet": QUIET,
+        "button": "#2e3d4d",
+        "scrollbar": TRACK,
+        "scrollbar-background": SURFACE,
+    },
 )
+
+ANSI = TerminalTheme(
+    Color.parse(SURFACE).rgb,
+    Color.parse(TEXT).rgb,
+    [Color.parse(colour).rgb for colour in (OFF, VERMILLION, GREEN, ORANGE, "#8fb4ff", PURPLE, "#5fd0d8", TEXT)],
+    [
+        Color.parse(colour).rgb
+        for colour in (QUIET, "#ff9f7d", "#6fe0ba", YELLOW, "#b0caff", "#f0b4d6", "#8ce4ea", "#f2f5f8")
+    ],
+)
+"""The sixteen colours that logs are written in, so that each of them can be read here."""
 
 
 def _ascii_dots(dots: int) -> str:
@@ -52,7 +77,7 @@ _ASCII = str.maketrans(
         **dict(zip("▶✔✗‖◌✂☠★…–±·━╸─│╭╮╰╯┃→↑↓█▔▕▏☆", ">+x=o%#*.-+.==-|....|>^v#-||.", strict=True)),  # noqa: RUF001
         **{chr(0x2800 + dots): _ascii_dots(dots) for dots in range(256)},
         **dict(zip("┤┬└•●◆", "|++.o@", strict=True)),
-        **dict(zip("├÷×≈σ", "|/x~s", strict=True)),  # noqa: RUF001
+        **dict(zip("├÷×≈σ±←", "|/x~s~<", strict=True)),  # noqa: RUF001
     }
 )
 

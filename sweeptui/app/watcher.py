@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.app.messages import SnapshotTaken, Told, WatchFailed
+from sweeptui.app.messages import SnapshotTaken, Teller, Told, WatchFailed
 from sweeptui.app.opening import Opening, any_job_lives
 from sweeptui.app.plot.series import Series, SeriesReader
 from sweeptui.app.snapshot import Curve, Focus, Snapshot, snapshot
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sweeptui.core.trial import Trial
 
 REFRESH_S = 0.25
+LOCKED = "another program keeps this sweep's database locked: it is read again when it is free (`fuser` says who it is)"
 LOCKED_S = 2.0
 """So long another program may keep the store locked before it is said."""
 SLOW_LOOK_S = 1.0
@@ -123,6 +124,7 @@ class Watcher:
         """How often it has looked, and told what was new."""
         self._folder = folder
         self._post = post
+        self._teller = Teller(SnapshotTaken, post)
         self._runs_here = runs_here
         self._client = client
         self._read_only = read_only
@@ -179,7 +181,7 @@ class Watcher:
         """Look and tell, until it is closed."""
         try:
             if (missed := self.opening.missed()) is not None:
-                self._post(SnapshotTaken(missed))
+                self._teller.tell(missed)
             while not self._closed and (store := self._open()) is None:
                 self._wake.wait(REFRESH_S)
             if self._closed or store is None:
@@ -198,15 +200,14 @@ class Watcher:
         """The sweep's store; None while another program keeps it locked."""
         try:
             return SqliteStore.open(self._folder / DATABASE, readonly=True, busy_timeout_s=LOCKED_S)
-        except StoreBusyError as error:
-            self._found_locked(str(error))
+        except StoreBusyError:
+            self._found(locked=True)
             return None
 
-    def _found_locked(self, problem: str) -> None:
-        """Another program keeps the store locked, or, where `problem` is empty, it does not any more."""
-        if bool(problem) != self._locked:
-            self._locked = bool(problem)
-            self._post(WatchFailed(f"{problem}; what is shown may be old" if problem else ""))
+    def _found(self, *, locked: bool) -> None:
+        if locked != self._locked:
+            self._locked = locked
+            self._post(WatchFailed(LOCKED if locked else ""))
 
     def _turn(self, store: SqliteStore) -> None:
         self._enter_commands()
@@ -216,9 +217,9 @@ class Watcher:
             self._take_in(store, changes)
             self._look_slowly(store)
             self._publish(store, changes)
-            self._found_locked("")
-        except StoreBusyError as error:  # looked at again in a moment
-            self._found_locked(str(error))
+            self._found(locked=False)
+        except StoreBusyError:  # looked at again in a moment
+            self._found(locked=True)
 
     # -- reading
 
@@ -310,7 +311,7 @@ class Watcher:
             focus=focus,
             disk=self._disk,
         )
-        self._post(SnapshotTaken(self._shown))
+        self._teller.tell(self._shown)
 
     def _wanted_curves(self, store: SqliteStore) -> Mapping[int, Curve]:
         old = self._shown.curves if self._shown is not None else {}

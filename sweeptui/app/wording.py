@@ -135,8 +135,10 @@ def cost(value: float | None, unit: str) -> str:
 
 
 def param(value: Any, *, full: bool = False) -> str:
-    """A parameter's value on one line; `full` keeps every digit."""
-    return even(value) if isinstance(value, float) and not full else line(str(value))
+    """A parameter's value on one line; `full` has as many digits as anybody reads, and no more."""
+    if not isinstance(value, float):
+        return line(str(value))
+    return f"{value:.7g}" if full else even(value)
 
 
 def line(text: str) -> str:

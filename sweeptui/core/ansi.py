@@ -28,7 +28,7 @@ _TOKENS = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x18\x1a\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
     r"|(?:\x1b\[|\x9b)[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]?"
     r"|\x1b[\x20-\x2f]*[\x30-\x7e]?"
-    r"|(?P<control>[\x00-\x08\x0b-\x1f\x7f])"
+    r"|(?P<control>[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]+)"
     rf"|(?P<deceptive>[{DECEPTIVE}])"
 )
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad-\U0010ffff]*")

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
-    SkipValidation,
     StrictBool,
     ValidationError,
     field_validator,
-    model_serializer,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from sweeptui.core.distributions import DISTRIBUTIONS, Distribution, distribution_from
-from sweeptui.core.errors import FieldError, UserError, explain
+from sweeptui.core.errors import UserError, explain
 from sweeptui.core.fields import (
     Argv,
     AtLeastOne,
@@ -38,163 +35,20 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
-from sweeptui.core.methods import GROUP, METHODS, split
-from sweeptui.core.space import Space, leaves
+from sweeptui.core.search import ParameterConfig, ProteinConfig, ProteinSettings
+from sweeptui.core.space import Space
 from sweeptui.core.trial import FailureKind, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = ["ParameterConfig", "ProteinConfig", "ProteinSettings", "SimulationConfig", "SweepConfig", "SweepTool"]
+
 SCHEDULERS = ("optimizing", "sequential")
 DEFAULT_RETRIES = {FailureKind.LOST: 3, FailureKind.DISPATCH_ERROR: 3, FailureKind.PREEMPTED: 100}
 """The machine's failures are tried again, the configuration's are not."""
 
-PLAIN = ("values", "value")
-"""Arguments of a distribution that it keeps in the plain form in which JSON gives them back."""
-
 SWEEP_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def _list_distributions(schema: dict[str, Any]) -> None:
-    schema.pop("default")
-    schema["enum"] = sorted(DISTRIBUTIONS)
-
-
-class ParameterConfig(Model):
-    """One parameter of the search.
-
-    Where no distribution is named, `values` make it categorical, `value` constant, two whole bounds int_uniform and
-    other bounds uniform.
-    """
-
-    distribution: Annotated[str, SkipValidation, Field(json_schema_extra=_list_distributions)] = ""
-    min: Annotated[int | float | None, SkipValidation] = None
-    max: Annotated[int | float | None, SkipValidation] = None
-    mean: Annotated[int | float | None, SkipValidation] = None
-    """Where the search starts; the middle of the axis where it is not given."""
-    scale: Annotated[float | Literal["auto", "time"], SkipValidation] = "auto"
-    """How far a search around a good value reaches, on an axis from -1 to 1; "auto" is 0.5, "time" is half a doubling
-    up and down (log_normal only)."""
-    values: Annotated[list[Any] | None, SkipValidation] = None
-    value: Annotated[Any, SkipValidation] = None
-
-    @model_validator(mode="after")
-    def _is_a_distribution(self) -> Self:
-        try:
-            distribution = self.to_distribution()
-        except FieldError as error:
-            given = getattr(self, error.path[0], None)
-            raise mistakes(type(self).__name__, [(error.path, error.problem, given)]) from None
-        # Past the validation of assignments, which would come back here.
-        self.__dict__["distribution"] = distribution.name
-        self.__dict__.update({name: getattr(distribution, name) for name in distribution.arguments if name in PLAIN})
-        return self
-
-    def to_distribution(self) -> Distribution:
-        return distribution_from(self._given())
-
-    @classmethod
-    def from_distribution(cls, distribution: Distribution) -> Self:
-        return cls.model_validate(distribution.to_json())
-
-    @model_serializer
-    def _given(self) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
-        return {"distribution": self.distribution} | {
-            name: value for name, value in fields.items() if value is not None or name == "value"
-        }
-
-
-class ProteinSettings(Model):
-    """How Protein searches."""
-
-    other_names: ClassVar[Mapping[str, str]] = {"acquisition_fn": "acquisition"}
-
-    num_random_samples: Count = 5
-    """Trials spread over the space before the model takes over."""
-    max_suggestion_cost: Positive | None = None
-    """In the sweep's cost unit; configurations predicted to cost more are tried last."""
-    resample_frequency: Count = 0
-    """Every so many trials a good configuration runs again, to learn its noise; 0 for never."""
-    global_search_scale: Positive = 1.0
-    """Factor on the `scale` of every parameter."""
-    random_suggestions: Count = 1024
-    """Candidates drawn from the whole space."""
-    suggestions_per_pareto: Count = 256
-    """Candidates drawn around each good configuration."""
-    expansion_rate: NotNegative = 0.25
-    """How far beyond the dearest good configuration "naive" aims, as a share of its cost."""
-    seed_with_search_center: StrictBool = True
-    """The first trial is every parameter's mean."""
-    acquisition: Literal["naive", "ei", "ucb"] = "ei"
-    ucb_beta: NotNegative = 2.0
-    """Standard deviations that "ucb" adds to the mean."""
-    randomize_acquisition: StrictBool = False
-    """Each trial draws anew how much it explores."""
-
-
-class ProteinConfig(Model):
-    """What is searched for, where, and how."""
-
-    metric: Text = "score"
-    goal: Literal["maximize", "minimize"] = "maximize"
-    method: str = "bayes"
-    """"bayes" (Protein), "random", "sobol", "grid", "genetic", "ax", "optuna", "nevergrad" (of the last two any, as
-    "optuna:GPSampler"), or a plug-in of the entry-point group sweeptui.optimizers."""
-    parameters: dict[str, ParameterConfig]
-    """By dot path, flat or nested."""
-    settings: ProteinSettings = Field(default_factory=ProteinSettings)
-
-    @field_validator("method")
-    @classmethod
-    def _method_is_known(cls, method: str) -> str:
-        name, variant = split(method)
-        if not variant:
-            return name_in(method, tuple(METHODS), GROUP)
-        if not getattr(METHODS.get(name), "variants", False):
-            raise mistake(f"is {method!r}, and only optuna and nevergrad have variants, as optuna:GPSampler")
-        return method
-
-    @field_validator("parameters", mode="before", json_schema_input_type=dict[str, ParameterConfig | dict[str, Any]])
-    @classmethod
-    def _flatten(cls, parameters: Any) -> Any:
-        if not isinstance(parameters, Mapping):
-            return parameters
-        if not parameters:
-            raise mistake("is empty; give at least one parameter to search")
-        try:
-            found = leaves(parameters)
-        except FieldError as error:
-            raise mistakes(cls.__name__, [(error.path, error.problem, parameters)]) from None
-        flat: dict[str, ParameterConfig] = {}
-        wrong = []
-        for path, leaf in found:
-            try:
-                flat[".".join(path)] = _parameter(leaf)
-            except ValidationError as error:
-                # The place is given in the user's own keys, so that it can be found again in a file.
-                wrong += moved(error, *path)
-        if wrong:
-            raise mistakes(cls.__name__, wrong)
-        return flat
-
-    @model_validator(mode="after")
-    def _grid_is_finite(self) -> Self:
-        endless = [name for name, d in self.space.distributions.items() if d.cardinality is None]
-        if self.method == "grid" and endless:
-            text = f"is 'grid', and {endless[0]} has no end of values; give it values, or use int_uniform"
-            raise mistakes(type(self).__name__, [(("method",), text, self.method)])
-        return self
-
-    @property
-    def space(self) -> Space:
-        return Space.from_parameters(self.parameters)
-
-
-def _parameter(leaf: Any) -> ParameterConfig:
-    if isinstance(leaf, Distribution):
-        return ParameterConfig.from_distribution(leaf)
-    return ParameterConfig.model_validate(leaf)
 
 
 class SimulationConfig(Model):
@@ -390,7 +244,7 @@ class SweepTool(Model):
     def search_signature(self) -> dict[str, Any]:
         """What must stay the same for old trials to mean the same."""
         return {
-            "space": self.space.to_json(),
+            "space": Space(self.space.distributions).to_json(),
             "metric": self.protein_config.metric,
             "goal": self.protein_config.goal,
         }

@@ -94,7 +94,8 @@ def checked(space: Space, name: str, value: Any) -> Any:
 def complete(space: Space, base: Params, edits: Mapping[str, Any], source: str) -> dict[str, Any]:
     """A configuration from `edits` and, for what they leave out, `base`; `source` is what a message calls that.
 
-    Raises `UserError` for an unknown parameter, a value outside of the space, and a parameter that neither has.
+    Raises `UserError` for an unknown parameter, a value outside of the space, a parameter that neither has, and a
+    constraint that does not hold.
     """
     named = {find_name(space, name): value for name, value in edits.items()}
     params: dict[str, Any] = {}
@@ -109,6 +110,10 @@ def complete(space: Space, base: Params, edits: Mapping[str, Any], source: str) 
             raise UserError(f"{name} {wrong} (it is taken from {source}); give it another value")
         else:
             params[name] = base[name]
+    for constraint in space.constraints:
+        if not constraint.holds(params):
+            values = ", ".join(f"{name}={_plain(params[name])}" for name in constraint.names)
+            raise UserError(f"{constraint.text} does not hold for {values}; change one of them")
     return params
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from sweeptui.core.constraints import Constraint
 from sweeptui.core.distributions import (
     Choice,
     Constant,
@@ -19,8 +21,7 @@ from sweeptui.core.distributions import (
 from sweeptui.core.errors import FieldError, hint, shown
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sweeptui.core.trial import Params
 
@@ -30,6 +31,10 @@ FIELDS = ("distribution", "min", "max", "mean", "scale", "values", "value")
 """What a parameter may have."""
 _TELLING = ("distribution", "min", "max", "values", "value")
 """The fields that make a mapping a parameter and not a group of them."""
+CENTER_DRAWS = 256
+MAX_DRAWS = 20_000
+_CONSTRAINTS = "=constraints"
+"""Among a space's parameters in JSON; no parameter can be called so."""
 _NAME = re.compile(r"[^\s=.{}-][^\s=.{}]*(\.[^\s=.{}-][^\s=.{}]*)*")
 
 
@@ -46,17 +51,19 @@ class Space:
     Each parameter but the constants has one axis of the unit cube, in order.
     """
 
-    def __init__(self, distributions: Mapping[str, Distribution]) -> None:
+    def __init__(self, distributions: Mapping[str, Distribution], constraints: Iterable[str] = ()) -> None:
+        """`constraints`: conditions such as "a < b" that every suggestion satisfies. Raises `UserError` for others."""
         self.distributions = dict(distributions)
+        self.constraints = tuple(Constraint(text, list(self.distributions)) for text in constraints)
         self._axes = {name: each for name, each in self.distributions.items() if not isinstance(each, Constant)}
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Space:
+    def from_parameters(cls, parameters: Mapping[str, Any], constraints: Iterable[str] = ()) -> Space:
         """A space from flat or nested parameters: distributions, `ParameterConfig`s, or mappings of their fields.
 
-        Raises `FieldError`.
+        Raises `FieldError`, and `UserError` for constraints.
         """
-        return cls({".".join(path): _distribution(path, leaf) for path, leaf in leaves(parameters)})
+        return cls({".".join(path): _distribution(path, leaf) for path, leaf in leaves(parameters)}, constraints)
 
     @property
     def names(self) -> list[str]:
@@ -70,7 +77,7 @@ class Space:
 
     @property
     def cardinality(self) -> int | None:
-        """How many configurations there are; None for a continuum."""
+        """How many configurations there are, whatever the constraints; None for a continuum."""
         sizes = [each.cardinality for each in self.distributions.values()]
         return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
@@ -89,25 +96,47 @@ class Space:
         return {name: each.from_unit(coordinates.get(name, 0.0)) for name, each in self.distributions.items()}
 
     def center(self) -> dict[str, Any]:
-        """Where the search starts: each parameter's mean, or the middle of its axis."""
-        return self.decode([each.center for each in self._axes.values()])
+        """Where the search starts: each parameter's mean, or the middle of its axis.
+
+        Where the constraints forbid that, what is nearest to it of `CENTER_DRAWS` random points that they allow.
+        """
+        middle = [each.center for each in self._axes.values()]
+        params = self.decode(middle)
+        if self.allows(params):
+            return params
+        rng = random.Random(0)  # noqa: S311 - not cryptography
+        drawn = [self.sample(rng) for _ in range(CENTER_DRAWS)]
+        return min(drawn, key=lambda each: math.dist(self.encode(each), middle))
 
     def sample(self, rng: random.Random) -> dict[str, Any]:
-        """A point drawn uniformly from the cube."""
-        return self.decode([rng.random() for _ in self._axes])
+        """A point drawn uniformly from the part of the cube that the constraints allow.
+
+        Raises `RuntimeError` where they allow so little that it cannot be found by chance.
+        """
+        for _ in range(MAX_DRAWS if self.constraints else 1):
+            params = self.decode([rng.random() for _ in self._axes])
+            if self.allows(params):
+                return params
+        raise RuntimeError(f"none of {MAX_DRAWS:,} random configurations satisfies the constraints")
+
+    def allows(self, params: Params) -> bool:
+        """Whether all constraints hold. Observations for which they do not are still observations."""
+        return all(constraint.holds(params) for constraint in self.constraints)
 
     def contains(self, params: Params) -> bool:
-        """Whether `params` has a value inside the bounds for each parameter, and nothing else."""
+        """Whether `params` has a value inside the bounds for each parameter, and nothing else. Asks no constraint."""
         return params.keys() == self.distributions.keys() and all(
             each.contains(params[name]) for name, each in self.distributions.items()
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {name: each.to_json() for name, each in self.distributions.items()}
+        fields: dict[str, Any] = {name: each.to_json() for name, each in self.distributions.items()}
+        return fields | ({_CONSTRAINTS: [each.text for each in self.constraints]} if self.constraints else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Space:
-        return cls({name: distribution_from(fields) for name, fields in data.items()})
+        distributions = {name: distribution_from(fields) for name, fields in data.items() if name != _CONSTRAINTS}
+        return cls(distributions, data.get(_CONSTRAINTS, ()))
 
     def diff(self, other: Space) -> list[str]:
         """How `other` differs from this one, a readable line for each parameter."""
@@ -126,9 +155,19 @@ class Space:
         for name in other.distributions:
             if name not in self.distributions:
                 yield f"{name} was added"
+        for constraint in self.constraints:
+            if constraint not in other.constraints:
+                yield f"the constraint {constraint.text!r} was removed"
+        for constraint in other.constraints:
+            if constraint not in self.constraints:
+                yield f"the constraint {constraint.text!r} was added"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and list(self.distributions.items()) == list(other.distributions.items())
+        return (
+            isinstance(other, Space)
+            and list(self.distributions.items()) == list(other.distributions.items())
+            and self.constraints == other.constraints
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -39,10 +39,11 @@ class LogBar(Widget):
         super().__init__(id=id)
         self._page = Page(None)
         self._said: Text | None = None
+        self._writing = False
 
-    def show(self, page: Page, said: Text | None) -> None:
-        """`said` is about what is being written, and stands in for all else."""
-        self._page, self._said = page, said
+    def show(self, page: Page, said: Text | None = None, *, writing: bool = False) -> None:
+        """While something is being written no key is named, and what is `said` about it stands in for all else."""
+        self._page, self._said, self._writing = page, said, writing
         self.display = said is not None or bool(self._left(page) or self._right(page))
         self.refresh()
 
@@ -74,28 +75,27 @@ class LogBar(Widget):
         parts: list[Part] = [(1, [("/ ", _SKY), (_short(search.text), BOLD)])]
         if search.searching is not None:
             parts.append((1, [(f"searching {search.searching:.0%}", _YELLOW)]))
-            parts.append((2, self._key("log_clear", "stops it")))
-            return parts
+            return [*parts, *self._hint(2, "log_clear", "stops it")]
         if search.note == "not found":
             parts.append((1, [("not found", _WRONG)]))
         elif (counted := _counted(search, page)) or search.note:
             note = f"{', ' if counted else ''}{search.note}" if search.note else ""
             parts.append((1, [(counted, PLAIN), (note, _YELLOW)]))
         if search.total != 0 or search.at is not None:
-            parts.append((4, [*self._key("log_next"), (" ", PLAIN), *self._key("log_previous", "next, before")]))
-        parts.append((3, self._key("log_clear", "ends it")))
-        return parts
+            parts += self._hint(4, "log_next", "next")
+            parts += self._hint(5, "log_previous", "before")
+        return [*parts, *self._hint(3, "log_clear", "ends it")]
 
     def _filter(self, page: Page) -> list[Part]:
         parts: list[Part] = [(1, [("& ", _SKY), (_short(page.filter), BOLD)])]
         if page.filling is not None:
             parts.append((2, [(f"looked through {page.filling:.0%}", _YELLOW)]))
         if page.search is None:
-            parts.append((3, self._key("log_clear", "shows all lines")))
+            parts += self._hint(3, "log_clear", "shows all lines")
         return parts
 
     def _right(self, page: Page) -> list[Piece]:
-        if page.following:
+        if page.following or (self._writing and not page.new_lines):
             return []
         click = Style.from_meta({"@click": "app.act('follow')"})
         count = page.new_lines
@@ -103,10 +103,11 @@ class LogBar(Widget):
         key = keymap_of(self.app).first(BY_ID["follow"])
         return [(f" {said}  ", _YELLOW + click), (key, _KEY + click), (" follows ", PLAIN + click)]
 
-    def _key(self, id_: str, label: str = "") -> list[Piece]:
+    def _hint(self, dispensable: int, id_: str, label: str) -> list[Part]:
+        if self._writing:
+            return []
         click = Style.from_meta({"@click": f"app.act('{id_}')"})
-        key = keymap_of(self.app).first(BY_ID[id_])
-        return [(key, _KEY + click), (f" {label}", QUIET + click)] if label else [(key, _KEY + click)]
+        return [(dispensable, [(keymap_of(self.app).first(BY_ID[id_]), _KEY + click), (f" {label}", QUIET + click)])]
 
 
 def _counted(search: Found, page: Page) -> str:

@@ -20,7 +20,9 @@ PROGRESS_CELLS = 64
 MAX_SHOWN_BYTES = 1 << 13
 """Of a line, as much as is shown."""
 BLOCK_BYTES = 1 << 12
-"""What is read at once to look for a newline."""
+"""What is read at first to look for a newline."""
+FASTER = 4
+"""Where there is none, so many times as much is read next."""
 TAIL_BYTES = 1 << 16
 """How far back the last carriage return of a long line is looked for."""
 MARK_BYTES = 64
@@ -125,22 +127,26 @@ class LogFile:
 
     def _find(self, start: int, stop: int) -> int:
         """After the first newline of a range; 0 where there is none."""
+        step = BLOCK_BYTES
         while start < stop:
-            block = self.read(start, min(BLOCK_BYTES, stop - start))
+            block = self.read(start, min(step, stop - start))
             found = block.find(b"\n")
             if found >= 0 or not block:
                 return start + found + 1 if block else 0
             start += len(block)
+            step *= FASTER
         return 0
 
-    def _find_last(self, start: int, stop: int, what: bytes = b"\n") -> int:
-        """After the last one of a range; 0 where there is none."""
+    def _find_last(self, start: int, stop: int) -> int:
+        """After the last newline of a range; 0 where there is none."""
+        step = BLOCK_BYTES
         while stop > start:
-            low = max(start, stop - BLOCK_BYTES)
-            found = self.read(low, stop - low).rfind(what)
+            low = max(start, stop - step)
+            found = self.read(low, stop - low).rfind(b"\n")
             if found >= 0:
                 return low + found + 1
             stop = low
+            step *= FASTER
         return 0
 
     def _cell(self, cell: int) -> Cell:
@@ -148,10 +154,11 @@ class LogFile:
         known = self._cells.get(cell)
         if known is None:
             start, stop = cell * CELL_BYTES, (cell + 1) * CELL_BYTES
-            if self._find_last(start, stop):
+            if b"\n" in self.read(max(start, stop - BLOCK_BYTES), min(BLOCK_BYTES, CELL_BYTES)):
                 known = Cell.NEWLINE
             else:
-                known = Cell.PROGRESS if self._find_last(start, stop, b"\r") else Cell.RUN
+                data = self.read(start, CELL_BYTES)
+                known = Cell.NEWLINE if b"\n" in data else Cell.PROGRESS if b"\r" in data else Cell.RUN
             if len(self._cells) >= MAX_CELLS_KNOWN:
                 self._cells.clear()
             self._cells[cell] = known

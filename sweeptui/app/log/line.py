@@ -26,7 +26,9 @@ _HINTS = {
     SEARCH: "text, or re:expression; capitals count where you write one",
     FILTER: 'some words  "a phrase"  -without  re:expression  this or that',
 }
-_KEPT = {SEARCH: "Enter keeps it  Esc goes back", FILTER: "Enter keeps it  Esc shows all lines"}
+_KEYS = {SEARCH: "Enter keeps it  Esc goes back", FILTER: "Enter keeps it  Esc shows all lines"}
+ROOMY = 60
+"""Columns in which there is room to say so."""
 
 
 class LogLine(Horizontal):
@@ -34,7 +36,8 @@ class LogLine(Horizontal):
 
     DEFAULT_CSS = """
     LogLine { height: 1; display: none; background: $panel; }
-    LogLine Static { width: 2; color: $primary; text-style: bold; }
+    #log-sign { width: 2; color: $primary; text-style: bold; }
+    #log-keys { width: auto; color: $quiet; }
     LogLine Input { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -54,16 +57,19 @@ class LogLine(Horizontal):
         self._kept: dict[str, list[str]] = {SEARCH: [], FILTER: []}
         """What was written before, oldest first."""
         self._recalled = 0
-        self.sign = Static()
+        self.sign = Static(id="log-sign")
+        self.keys = Static(id="log-keys")
         self.input = Input(compact=True, select_on_focus=False, highlighter=self._wrong)
 
     def compose(self) -> ComposeResult:
         yield self.sign
         yield self.input
+        yield self.keys
 
     def open(self, sign: str, text: str) -> None:
         self._sign = sign
         self.sign.update(Text(sign))
+        self.keys.update(Text(_KEYS[sign] if self._view.size.width >= ROOMY else ""))
         self._wrong.error = None
         self._recalled = len(self._kept[sign])
         self.display = True
@@ -85,10 +91,6 @@ class LogLine(Horizontal):
             return Text(f"  {_HINTS[self._sign]}", style=theme.QUIET)
         return None
 
-    @property
-    def keys(self) -> str:
-        return _KEPT[self._sign]
-
     # -- writing
 
     @on(Input.Changed)
@@ -102,7 +104,7 @@ class LogLine(Horizontal):
         reader = self._view.reader
         try:
             if self._sign == FILTER:
-                reader.filter(parse_filter(text))
+                reader.filter(parse_filter(text), back=True)
             else:
                 reader.search(parse_search(text), back=True)
         except QueryError as error:

@@ -44,7 +44,7 @@ class LogPane(Vertical):
         self._jobs: Sequence[Job] = ()
         self._stage: Stage | None = None
         self._attempt: int | None = None
-        self.view = LogView(id="log")
+        self.view: LogView = LogView(id="log")
         self.bar = LogBar(id="log-bar")
         self.line = LogLine(self.view, id="log-line")
 
@@ -100,7 +100,7 @@ class LogPane(Vertical):
         self._show_bar()
 
     def _show_bar(self) -> None:
-        self.bar.show(self.view.page, self.line.said)
+        self.bar.show(self.view.page, self.line.said, writing=self.line.display)
 
     def on_input_changed(self, message: Input.Changed) -> None:
         message.stop()

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sweeptui.app.log import scan
@@ -28,6 +29,17 @@ ABOVE_HIT = 3
 """One part in so many of the page is above a line that was jumped to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the page was when something began to be written."""
+
+    top: int | None = None
+    """None while the end is followed."""
+    hit: Place | None = None
+    """The line that the search had come to, where it was on screen, and in which row."""
+    row: int = 0
+
+
 class LogReader:
     """Reads pages on a thread of its own and posts each one that differs from the last.
 
@@ -45,7 +57,7 @@ class LogReader:
         self._filter: Filter | None = None
         self._pattern: Pattern | None = None
         self._search: Search | None = None
-        self._origin: int | None = None
+        self._origin = Origin()
         self._counted_to: int | None = None
         self._new = 0
         self._problem = ""
@@ -80,12 +92,15 @@ class LogReader:
         """Show the end, and keep showing it."""
         self._ask_view(lambda view: view.follow())
 
-    def filter(self, wanted: Filter | None) -> None:
-        """Show only those lines that pass; all where it is None."""
-        self._ask(lambda: self._keep(wanted))
+    def filter(self, wanted: Filter | None, *, back: bool = False) -> None:
+        """Show only those lines that pass; all where it is None. What is on screen stays there as far as it passes.
+
+        With `back`, that is what was there at `remember`.
+        """
+        self._ask(lambda: self._keep(wanted, back))
 
     def remember(self) -> None:
-        """Searches start where the page is now, until the next `remember`; `search(None)` comes back to it."""
+        """Searches start where the page is now, until the next `remember`, and may come back to it."""
         self._ask(self._remember)
 
     def search(self, pattern: Pattern | None, *, back: bool = False) -> None:
@@ -207,7 +222,7 @@ class LogReader:
         """Show the end of a log that was not shown before."""
         self._view = Viewport(log, self._height, self._filter)
         self._counted_to, self._new = None, 0
-        self._origin = None
+        self._origin = Origin()
         self._shown.clear()
         self._problem = ""
         self._search = None if self._pattern is None else Search(log, self._pattern, self._filter)
@@ -223,30 +238,36 @@ class LogReader:
         if row is not None and row >= height and not view.following:
             view.go_to(page[row - height + 1][0])
 
-    def _keep(self, wanted: Filter | None) -> None:
-        """What is on screen stays there as far as it passes."""
+    def _keep(self, wanted: Filter | None, back: bool) -> None:
         if wanted == self._filter:
             return
         self._filter = wanted
         self._problem = ""
-        view, log = self._view, self._log
-        if view is None or log is None:
+        log, old = self._log, self._search
+        if self._view is None or log is None:
+            return
+        if not back:
+            self._remember()
+        origin = self._origin
+        view = self._view = Viewport(log, self._height, wanted)
+        search = self._search = None if old is None else Search(log, old.pattern, wanted)
+        if origin.top is None:
+            return
+        view.go_to(origin.top)
+        self._counted_to, self._new = log.done, 0
+        if search is not None and origin.hit is not None and _passes(wanted, log, origin.hit):
+            search.hit = origin.hit
+            view.go_to(origin.hit[0], origin.row)
+
+    def _remember(self) -> None:
+        view = self._view
+        if view is None:
+            self._origin = Origin()
             return
         page = view.page()
         row = self._row(page)
-        self._view = Viewport(log, self._height, wanted)
-        old = self._search
-        if old is not None:
-            self._search = Search(log, old.pattern, wanted)
-        if view.top is not None:
-            self._view.go_to(page[0][0] if page else view.top)
-            self._counted_to, self._new = log.done, 0
-            if old is not None and self._search is not None and row is not None and _passes(wanted, log, page[row]):
-                self._search.hit = old.hit
-                self._view.go_to(page[row][0], row)
-
-    def _remember(self) -> None:
-        self._origin = None if self._view is None else self._view.top
+        top = None if view.following else page[0][0] if page else view.top
+        self._origin = Origin(top) if row is None else Origin(top, page[row], row)
 
     def _search_for(self, pattern: Pattern | None, back: bool) -> None:
         self._pattern = pattern
@@ -257,22 +278,19 @@ class LogReader:
         if pattern is None:
             self._search = None
             if back:
-                self._go_back(view)
+                self._go_back(view, self._origin.top)
             return
         old = self._search
         if old is not None and old.pattern == pattern and (old.hit is not None or old.hunt is not None):
             return
         self._search = Search(log, pattern, self._filter)
-        if self._origin is None:
-            self._search.go(None, forward=False)
-        else:
-            self._search.go(self._origin, forward=True)
+        self._search.go(self._origin.top, forward=self._origin.top is not None)
 
-    def _go_back(self, view: Viewport) -> None:
-        if self._origin is None:
+    def _go_back(self, view: Viewport, top: int | None) -> None:
+        if top is None:
             view.follow()
         else:
-            view.go_to(self._origin)
+            view.go_to(top)
 
     def _find(self, forward: bool) -> None:
         search, view = self._search, self._view
@@ -342,14 +360,15 @@ class LogReader:
         lines = self._lines(log, places)
         low, high = view.looked_through
         share = max(1, log.size)
+        whole = view.whole or not places
         full = len(places) >= self._height or (low <= 0 and high >= log.done)
         return Page(
             path=log.path,
             lines=lines,
             following=view.following,
             new_lines=self._new,
-            start=places[0][0] / share if places else 0.0,
-            stop=places[-1][1] / share if places else 1.0,
+            start=0.0 if whole else places[0][0] / share,
+            stop=1.0 if whole else places[-1][1] / share,
             size=log.size,
             marks=tuple(map(self._spans, lines)) if search is not None else (),
             current=self._row(places),

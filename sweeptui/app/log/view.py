@@ -20,7 +20,7 @@ from sweeptui.app import theme
 from sweeptui.app.actions import ACTIONS
 from sweeptui.app.log.page import Page
 from sweeptui.app.log.reader import LogReader
-from sweeptui.app.messages import PageRead
+from sweeptui.app.messages import PageRead, Teller
 from sweeptui.app.moves import Move
 from sweeptui.core.ansi import CUT_MARK
 
@@ -80,7 +80,7 @@ class LogView(Widget, can_focus=True):
         self._page = Page(None)
         self._left = 0
         self._offered = "no trial is selected"
-        self.reader = LogReader(lambda page: self.post_message(PageRead(page)))
+        self.reader = LogReader(Teller(PageRead, self.post_message).tell)
 
     def on_mount(self) -> None:
         self._read()

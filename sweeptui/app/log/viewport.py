@@ -69,6 +69,12 @@ class Viewport:
         """Between these, all lines are known."""
         return self._window.low, self._window.high
 
+    @property
+    def whole(self) -> bool:
+        """All lines that pass are on the page."""
+        window = self._window
+        return window.low <= 0 and window.high >= self.log.done and len(self.page()) == len(self._lines())
+
     def _lines(self) -> list[Place]:
         """The known lines; with the last one of the file, which is not finished, where they reach to it."""
         window, log = self._window, self.log

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.cells import cell_len
+
 from sweeptui.app import theme, wording
-from sweeptui.app.columns import BEST, BOLD, FAINT, MARK, PLAIN, QUIET, Piece
+from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, RULE, Piece
 from sweeptui.app.fields import run_time
 from sweeptui.app.parameters import value_text
 from sweeptui.app.plot.axes import Axis
 from sweeptui.app.plot.chart import Chart, Shape, Trace, picture
 from sweeptui.app.plot.curves import metric_name
-from sweeptui.app.screens.lines import Line, Section, chart, framed, inner, said, stacked, table, wrapped
+from sweeptui.app.screens.lines import GAP, Line, Section, chart, framed, grid, inner, said, stacked, wrapped
 from sweeptui.app.screens.page import Page, actions_of, bindings_of
 from sweeptui.core.trial import Trial
 
@@ -28,6 +31,40 @@ LETTERS = "ABCD"
 COLOURS = (theme.SKY, theme.ORANGE, theme.GREEN, theme.PURPLE)
 STRIP = 25
 LEAST_CURVE, MOST_CURVE = 8, 20
+LEAST_NAME = 12
+"""Cells of a name, where the values need more than there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A section before it is known how wide its columns are: all sections have the same ones."""
+
+    title: str
+    rows: list[list[Piece]]
+    """A name, a cell for each trial, and perhaps a strip."""
+    below: Sequence[Line] = ()
+    note: str = ""
+
+    def section(self, widths: Sequence[int]) -> Section:
+        lines = grid(self.rows, widths)
+        strips = any(len(row) > len(widths) for row in self.rows)
+        if strips:
+            lines = [
+                _coloured(row) if len(cells) > len(widths) else row for row, cells in zip(lines, self.rows, strict=True)
+            ]
+        return Section(self.title, (*lines, *self.below), self.note)
+
+
+def _widths(rows: Sequence[Sequence[Piece]], trials: int, room: int) -> list[int]:
+    """Of the names and of each trial's cells, alike for all trials; where they do not fit, all give way."""
+    name = max(cell_len(row[0][0]) for row in rows)
+    cell = max(cell_len(text) for row in rows for text, _ in row[1 : trials + 1])
+    strip = max((cell_len(text) + GAP for row in rows for text, _ in row[trials + 1 :]), default=0)
+    left = room - strip - trials * GAP
+    if name + trials * cell > left:
+        name = min(name, max(LEAST_NAME, left // (trials + 1)))
+        cell = max(1, min(cell, (left - name) // trials))
+    return [name, *[cell] * trials]
 
 
 class ComparePage(Page):
@@ -43,9 +80,9 @@ class ComparePage(Page):
         self._bounds: tuple[int, dict[str, tuple[float, float]]] = (-1, {})
 
     def heading(self, snapshot: Snapshot) -> list[Piece]:
-        pieces: list[Piece] = [("compare ", BOLD)]
+        pieces: list[Piece] = [("compare", BOLD)]
         for letter, colour, trial in zip(LETTERS, COLOURS, self._trials(snapshot), strict=False):
-            pieces += [(f" {letter}", theme.style(colour, bold=True)), (f" {trial.id}", PLAIN)]
+            pieces += [(f"   {letter}", theme.style(colour, bold=True)), (f" {trial.id}", PLAIN)]
         return pieces
 
     def second_line(self, snapshot: Snapshot) -> list[Part]:  # noqa: ARG002
@@ -62,12 +99,13 @@ class ComparePage(Page):
         if not trials:
             return []
         room = inner(width, ruled=self.ruled)
-        sections = [
+        tables = [
             self._results(snapshot, trials),
             self._values(snapshot, trials, room, "Parameters", lambda trial: trial.params, self.wide),
             self._values(snapshot, trials, room, "Metrics", lambda trial: trial.metrics, False),
         ]
-        lines = stacked(sections, width, ruled=self.ruled)
+        widths = _widths([row for each in tables for row in each.rows], len(trials), room)
+        lines = stacked([each.section(widths) for each in tables], width, ruled=self.ruled)
         if not any(snapshot.series.get(trial.number) for trial in trials):
             return lines
         left = self.sheet.size.height - len(lines) - (1 if self.ruled else 2)
@@ -98,7 +136,7 @@ class ComparePage(Page):
         )
         return [("", QUIET), *titles]
 
-    def _results(self, snapshot: Snapshot, trials: Sequence[Trial]) -> Section:
+    def _results(self, snapshot: Snapshot, trials: Sequence[Trial]) -> _Table:
         best = snapshot.best.number if snapshot.best is not None else None
         unit, now = snapshot.cost_unit, self.cockpit.clock()
         winner = self._winner(snapshot, trials)
@@ -137,7 +175,7 @@ class ComparePage(Page):
             texts = [told(trial) for trial in trials]
             if len(set(texts)) > 1:
                 rows.append([(name, QUIET), *((text, PLAIN) for text in texts)])
-        return Section("Results", tuple(table(rows)))
+        return _Table("Results", rows)
 
     @staticmethod
     def _winner(snapshot: Snapshot, trials: Sequence[Trial]) -> Trial | None:
@@ -155,30 +193,28 @@ class ComparePage(Page):
         title: str,
         values: Callable[[Trial], Any],
         strips: bool,
-    ) -> Section:
+    ) -> _Table:
         paths = list(dict.fromkeys(path for trial in trials for path in values(trial)))
         differing = [path for path in paths if any(values(t).get(path) != values(trials[0]).get(path) for t in trials)]
         alike = [path for path in paths if path not in differing]
         names = wording.short_names(tuple(wording.line(path) for path in paths))
-        rows = [self._head(trials)]
+        rows = [self._head(trials)] if differing else []
         for path in differing:
             texts = [value_text(values(trial)[path]) if path in values(trial) else wording.UNKNOWN for trial in trials]
             row: list[Piece] = [(names[wording.line(path)], QUIET)]
             row += [
-                (text, PLAIN if path in values(trial) else FAINT) for text, trial in zip(texts, trials, strict=True)
+                (text, PLAIN if path in values(trial) else QUIET) for text, trial in zip(texts, trials, strict=True)
             ]
             if strips:
-                row.append((self._strip(snapshot, trials, path), FAINT))
+                row.append((self._strip(snapshot, trials, path), RULE))
             rows.append(row)
-        lines = table(rows) if differing else []
-        if strips and differing:
-            lines = [_coloured(row) for row in lines]
+        below: list[Line] = []
         if not paths:
-            lines.append(said("none was reported", QUIET))
+            below = [said("none was reported", QUIET)]
         elif alike:
             same = ", ".join(f"{names[wording.line(path)]} {value_text(values(trials[0])[path])}" for path in alike)
-            lines += wrapped(f"alike: {same}", room, QUIET)
-        return Section(title, tuple(lines), f"{len(differing)} of {len(paths)} differ" if paths else "")
+            below = wrapped(f"alike: {same}", room, QUIET)
+        return _Table(title, rows, below, f"{len(differing)} of {len(paths)} differ" if paths else "")
 
     def _strip(self, snapshot: Snapshot, trials: Sequence[Trial], path: str) -> str:
         """Where the trials' values lie between the lowest and the highest of the sweep."""

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from sweeptui.app import theme
-from sweeptui.app.columns import FAINT, PLAIN
+from sweeptui.app.columns import OFF, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,6 @@ class Hints(Widget):
 
 def _segments(hint: Hint) -> list[Segment]:
     click = Style.from_meta({"@click": hint.action})
-    key = theme.style(theme.ORANGE, bold=True) if hint.applies else FAINT
-    label = PLAIN if hint.applies else FAINT
+    key = theme.style(theme.ORANGE, bold=True) if hint.applies else OFF
+    label = PLAIN if hint.applies else OFF
     return [Segment(f" {hint.key} ", key + click), Segment(f"{hint.label} ", label + click)]

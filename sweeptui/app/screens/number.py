@@ -44,7 +44,7 @@ class AskNumber(ModalScreen[int]):
                 yield self.input
             yield self.said
             yield Static(
-                Text("Enter sets it   ↑ ↓ by 1   PgUp PgDn by 10   Esc", style=theme.QUIET), classes="form-end"
+                Text("Enter sets it   ↑ ↓ by 1   PgUp PgDn by 10   Esc closes", style=theme.QUIET), classes="form-end"
             )
 
     def on_mount(self) -> None:

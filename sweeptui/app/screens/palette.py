@@ -33,7 +33,7 @@ def row(action: Action, keymap: Keymap, refusal: Refusal, matcher: Matcher | Non
     why = refusal(action)
     keys = " ".join(keymap.names(action))
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f" {keys:<{KEYS_WIDTH}} ", style=theme.FAINT if why else f"bold {theme.ORANGE}")
+    text.append(f" {keys:<{KEYS_WIDTH}} ", style=theme.QUIET if why else f"bold {theme.ORANGE}")
     shown = Text(action.help, style=theme.QUIET if why else theme.TEXT)
     if matcher is not None:
         for at in _matched(matcher, action):

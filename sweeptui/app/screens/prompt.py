@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sweeptui.app.cockpit import Cockpit
 
+HINT = "Enter does it, Tab completes, ↑ ↓ what was entered before, Esc closes"
 ROWS = 7
 """Completions that are shown at once."""
 WORD_WIDTH = 24
@@ -72,7 +73,7 @@ class Prompt(ModalScreen[Prepared]):
         """The line was changed by hand."""
         self._found, self._chosen = completions(self._cockpit, self.input.value), -1
         self._completed = self.input.value
-        self._say(usage(self.input.value))
+        self._say(usage(self.input.value) or ("" if self.input.value.strip() else HINT))
         self._show()
 
     def _show(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import work
 
 from sweeptui.app import theme, wording
-from sweeptui.app.columns import BOLD, FAINT, HEADER, PLAIN, QUIET, Piece, progress_bar
+from sweeptui.app.columns import BOLD, HEADER, PLAIN, QUIET, Piece, progress_bar
 from sweeptui.app.fields import share_done
 from sweeptui.app.messages import Latest
 from sweeptui.app.screens.lines import Line, Section, inner, line, said, stacked, table
@@ -130,7 +130,7 @@ class SlotsPage(Page):
         for index in range(max(snapshot.slots, *(at + 1 for at in jobs), 0) if jobs else snapshot.slots):
             job = jobs.get(index)
             if job is None:
-                rows.append([(str(index), QUIET), ("free", FAINT)])
+                rows.append([(str(index), QUIET), ("free", QUIET)])
                 keys.append(None)
                 continue
             rows.append(self._taken(snapshot, index, job, any_gpu=any_gpu, wide=wide))
@@ -179,7 +179,7 @@ class SlotsPage(Page):
                     (f"GPU {gpu.index}  ", BOLD),
                     *busy,
                     (f"  {memory}", PLAIN),
-                    (f"  {who}", theme.style(theme.SKY) if who != "free" else FAINT),
+                    (f"  {who}", theme.style(theme.SKY) if who != "free" else QUIET),
                     (f"  {wording.line(gpu.name)}", QUIET),
                 )
             )

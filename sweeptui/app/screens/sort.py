@@ -49,7 +49,7 @@ class SortMenu(ModalScreen[str]):
         with Vertical(id="sort", classes="form"):
             yield Static("Sort by", classes="form-title")
             yield self.list
-            yield Static(Text("Enter sorts; again: the other way round   Esc", style=theme.QUIET), classes="form-end")
+            yield Static(Text("Enter sorts; again: the other way   Esc closes", style=theme.QUIET), classes="form-end")
 
     def on_mount(self) -> None:
         self.list.highlighted = next((index for index, choice in enumerate(self._choices) if choice.now), 0)

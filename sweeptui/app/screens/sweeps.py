@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
@@ -132,7 +132,7 @@ class SweepList(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield self.header
-        yield self.filter
+        yield Horizontal(Static("/", id="filter-slash"), self.filter, id="filter-line")
         yield self.table
         yield self.details
         yield Vertical(self.welcome, id="welcome")
@@ -259,7 +259,7 @@ class SweepHelp(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter,space", "dismiss", show=False)]
 
     def compose(self) -> ComposeResult:
-        text = Text("Sweeps\n", style=f"bold {theme.SKY}")
+        text = Text().append("Sweeps\n", style=f"bold {theme.SKY}")
         for action in SWEEP_ACTIONS:
             text.append(f"  {action.shown:<10}", style=f"bold {theme.ORANGE}")
             text.append(f"{action.help}\n", style=theme.TEXT)
@@ -342,7 +342,7 @@ def _welcome(folder: Path, recipes: tuple[RecipeInfo, ...]) -> Text:
     text.append("Press ", style=theme.TEXT).append("n", style=f"bold {theme.ORANGE}")
     text.append(" to start one, or on the command line:\n\n", style=theme.TEXT)
     offers = [(recipe.name, wording.line(recipe.line)) for recipe in recipes]
-    offers.append(("lr.yaml", "a recipe of your own: a YAML file, or file.py:function"))
+    offers.append(("lr.yaml", "your own, a YAML file or file.py:function"))
     width = max(len(name) for name, _ in offers)
     for name, line in offers:
         text.append(f"  sweeptui {name:<{width}}", style=f"bold {theme.GREEN}")

@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from sweeptui.app import theme, wording
-from sweeptui.app.columns import BEST, BOLD, FAINT, GAP, HEADER, PLAIN, QUIET, Piece, fit, progress_bar
+from sweeptui.app.columns import BEST, BOLD, GAP, HEADER, PLAIN, QUIET, Piece, fit, progress_bar
 from sweeptui.app.inventory import LOCKED, UNREADABLE, Entry
 from sweeptui.app.moves import Move
 from sweeptui.app.wording import State
@@ -98,7 +98,7 @@ def _failed(entry: Entry, _now: float) -> list[Piece]:
 
 def _best(entry: Entry, _now: float) -> list[Piece]:
     if entry.best is None or entry.best.score is None:
-        return [(wording.UNKNOWN, FAINT)]
+        return [(wording.UNKNOWN, QUIET)]
     return [(wording.even(entry.best.score), BEST), (f" #{entry.best.number}", QUIET)]
 
 

@@ -37,6 +37,11 @@ def used_configurations(space: Space, history: History) -> set[str]:
     return {configuration_key(space, params) for params in tried if is_complete(space, params)}
 
 
+def is_new(space: Space, params: Params, used: set[str]) -> bool:
+    """Whether it may be suggested: the constraints allow it, and it was not tried."""
+    return space.allows(params) and configuration_key(space, params) not in used
+
+
 def check_not_exhausted(space: Space, used: set[str]) -> None:
     """Raise `SpaceExhaustedError` where a finite space has nothing left."""
     if space.cardinality is not None and len(used) >= space.cardinality:
@@ -50,7 +55,10 @@ def draw_unused(space: Space, used: set[str], rng: random.Random) -> Params:
     """
     check_not_exhausted(space, used)
     for _ in range(1000 + 64 * (space.cardinality or 0)):
-        params = space.sample(rng)
+        try:
+            params = space.sample(rng)
+        except RuntimeError as error:
+            raise SpaceExhaustedError(str(error)) from None
         if configuration_key(space, params) not in used:
             return params
     raise SpaceExhaustedError("no configuration is left that random sampling could reach")

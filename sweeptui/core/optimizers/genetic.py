@@ -17,6 +17,7 @@ from sweeptui.core.optimizers.configurations import (
     configuration_key,
     draw_unused,
     is_complete,
+    is_new,
     used_configurations,
 )
 from sweeptui.core.optimizers.seeding import stream_seed
@@ -83,11 +84,11 @@ class GeneticOptimizer:
         parents = sorted({first.number, second.number})
         for attempt in range(TRIES):
             params = self._space.decode(self._child(first, second, 1.0 + attempt / 8, rng))
-            if configuration_key(self._space, params) not in used:
+            if is_new(self._space, params, used):
                 return Suggestion(params, {"method": "genetic", "parents": parents})
         return Suggestion(
             draw_unused(self._space, used, rng),
-            {"method": "random", "fallback": f"{TRIES} children in a row had been tried before"},
+            {"method": "random", "fallback": f"{TRIES} children in a row had been tried before or were forbidden"},
         )
 
     def _child(self, first: _Member, second: _Member, widened: float, rng: random.Random) -> list[float]:

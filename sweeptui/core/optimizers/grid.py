@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
-from sweeptui.core.optimizers.configurations import check_not_exhausted, configuration_key, used_configurations
+from sweeptui.core.optimizers.configurations import check_not_exhausted, is_new, used_configurations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class GridOptimizer:
         index = 0
         while len(suggestions) < n and index < (self._space.cardinality or 0):
             params = self._space.decode(self._point(index))
-            if configuration_key(self._space, params) not in used:
+            if is_new(self._space, params, used):
                 suggestions.append(Suggestion(params, {"method": "grid", "index": index}))
             index += 1
         if not suggestions:

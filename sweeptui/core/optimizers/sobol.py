@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from scipy.stats import qmc
 
 from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
-from sweeptui.core.optimizers.configurations import configuration_key, draw_unused, used_configurations
+from sweeptui.core.optimizers.configurations import (
+    configuration_key,
+    draw_unused,
+    is_new,
+    used_configurations,
+)
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
@@ -59,8 +64,11 @@ class SobolOptimizer:
 
     def _at(self, number: int, point: list[float], used: set[str]) -> Suggestion:
         params = self._space.decode(point)
-        if configuration_key(self._space, params) not in used:
+        if is_new(self._space, params, used):
             return Suggestion(params, {"method": "sobol"})
         rng = random.Random(stream_seed(self._seed, number, "random"))  # noqa: S311 - not cryptography
         drawn = draw_unused(self._space, used, rng)
-        return Suggestion(drawn, {"method": "random", "fallback": "the point of the sequence was tried before"})
+        return Suggestion(
+            drawn,
+            {"method": "random", "fallback": "its point was tried before, or a constraint forbids it"},
+        )

@@ -64,6 +64,8 @@ def suggest(
         try:
             check_not_exhausted(space, used)
             params, problem = _choice(library, space, told, number)
+            if not problem and not space.allows(params):
+                problem = "does not know the constraints and proposed what they forbid"
             if not problem and configuration_key(space, params) in used:
                 problem = "proposed what was tried before"
             suggestion = Suggestion(params, {"method": method})
