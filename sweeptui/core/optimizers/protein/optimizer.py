@@ -161,7 +161,7 @@ class _Turn:
             provenance |= {name: value for name, value in predicted.items() if math.isfinite(value)}
             if ranked.over_cost[index]:
                 provenance["over_cost"] = (
-                    f"every candidate is predicted to cost more than {self._options.max_suggestion_cost:g};"
+                    f"every candidate may well cost more than {self._options.max_suggestion_cost:g};"
                     " this is the cheapest"
                 )
             return Suggestion(params, provenance)

@@ -38,6 +38,9 @@ APART = 0.1
 """Between the starts of climbs, as a share of the cube's diagonal."""
 ROUNDS = 3
 """Of the search among the neighbours on discrete axes."""
+CAUTION = 1.0
+"""Deviations of the predicted log cost that a candidate must stay below the cost limit: where nothing was tried yet,
+the model only knows the average."""
 MAX_FIT = 150
 """Observations that hyperparameters are learnt from; predictions use up to `targets.MAX_TRAINING`."""
 FIT_ITERATIONS = 40
@@ -176,7 +179,10 @@ class Surrogate:
         value = value + log_success(features, self._features, self._failed_features, self._axes.count)
         cost = np.exp(log_cost * self.costs.spread + self.costs.centre)
         cap = self._options.max_suggestion_cost
-        over = np.zeros(len(points), dtype=bool) if cap is None else cost > cap
+        over = np.zeros(len(points), dtype=bool)
+        if cap is not None:
+            doubt = 0.0 if self._cost_gp is None else self._cost_gp.predict(features)[1] * self.costs.spread
+            over = cost * np.exp(CAUTION * doubt) > cap
         return Ranked(points, *predictions[0], cost, value, over)
 
     def _combined(self, values: list[Array]) -> tuple[Array, Array]:
