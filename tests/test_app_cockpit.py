@@ -500,3 +500,16 @@ async def test_a_sweep_that_cannot_be_read_says_so(tmp_path):
 def test_no_two_actions_share_a_key():
     keys = [(action.pane, key) for action in ACTIONS for key in action.keys]
     assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("pane", ["log", "plots"])
+async def test_the_key_bar_shows_the_keys_of_the_pane_that_has_the_focus(tmp_path, pane):
+    async with cockpit(busy_sweep(tmp_path), size=(200, 40)) as (app, pilot):
+        await until(pilot, lambda: "y copy" in frame(app)[-1])
+        app.query_one(f"#{pane}").focus()
+        own, hidden = {"log": ("/ search", "n newest"), "plots": ("+ zoom", "y copy")}[pane]
+        await until(pilot, lambda: own in frame(app)[-1], own)
+        assert hidden not in frame(app)[-1], "the key means something else here"
+        assert "q quit" in frame(app)[-1]
+        app.table.focus()
+        await until(pilot, lambda: hidden in frame(app)[-1], hidden)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.events import Key
+from textual.events import DescendantFocus, Key
 from textual.reactive import reactive
 
 from sweeptui.app import standing, wording
@@ -318,6 +318,9 @@ class Cockpit(Faulty[None], inherit_bindings=False):
     def move(self, move: Move) -> None:
         if not (self.pages.move(move) or (self.plotting.pane.has_focus and self.plotting.pane.move(move))):
             (self.log_view if self.log_view.has_focus else self.table).move(move)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        self.keys.focus_moved(event.widget.id or "")
 
     def switch_pane(self) -> None:
         panes = [pane for pane in (self.table, self.plotting.pane, self.log_view) if pane.is_on_screen]

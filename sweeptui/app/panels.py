@@ -199,7 +199,14 @@ class KeyBar(Widget):
         self._actions, self._last = actions, last
         self._snapshot: Snapshot | None = None
         self._trial: Trial | None = None
+        self._pane = ""
         self.read_only = False
+
+    def focus_moved(self, pane: str) -> None:
+        """The keys of the pane that has the focus come first, and the others that mean something else there go."""
+        if pane != self._pane:
+            self._pane = pane
+            self.refresh()
 
     def show(self, snapshot: Snapshot | None, trial: Trial | None) -> None:
         if self._snapshot is not snapshot or self._trial is not trial:
@@ -211,7 +218,7 @@ class KeyBar(Widget):
         last = [segment for id_ in self._last for segment in self._key(BY_ID[id_])]
         room = width - Segment.get_line_length(last)
         first: list[Segment] = []
-        actions = [action for action in self._actions if action.label and action.id not in self._last]
+        actions = [action for action in self._offered() if action.label and action.id not in self._last]
         if sum(Segment.get_line_length(self._key(action)) for action in actions) > room:  # no room for idle ones
             actions = [action for action in actions if not self._refused(action)]
         for action in actions:
@@ -221,6 +228,12 @@ class KeyBar(Widget):
             first += key
             room -= Segment.get_line_length(key)
         return Strip([*first, Segment(" " * max(0, room)), *last]).crop(0, width).apply_style(self.rich_style)
+
+    def _offered(self) -> Sequence[Action]:
+        keymap = keymap_of(self.app)
+        own = [action for action in ACTIONS if self._pane and action.pane == self._pane]
+        taken = {key for action in own for key in keymap.keys(action)}
+        return [*own, *(action for action in self._actions if taken.isdisjoint(keymap.keys(action)))]
 
     def _refused(self, action: Action) -> bool:
         return (self.read_only and action.changes) or bool(action.refusal(self._snapshot, self._trial))
