@@ -18,6 +18,7 @@ from sweeptui.core.distributions import (
     Constant,
     Distribution,
     Integer,
+    LogInteger,
     Logit,
     LogUniform,
     PowerOfTwo,
@@ -75,7 +76,8 @@ CELLS = {
     "uniform_pow2": bounds(st.floats(1e-3, 1e12) | st.integers(1, 5000)).map(powers).filter(bool),
     "categorical": st.lists(SCALARS, min_size=1, max_size=9, unique_by=json.dumps).map(Choice),
 }
-EACH: dict[str, st.SearchStrategy[Any]] = {**CONTINUOUS, **CELLS, "constant": SCALARS.map(Constant)}
+LOG_INTEGERS = {"int_log_normal": ranges(LogInteger, st.integers(1, 2**40)) | ranges(LogInteger, st.integers(1, 60))}
+EACH: dict[str, st.SearchStrategy[Any]] = {**CONTINUOUS, **CELLS, **LOG_INTEGERS, "constant": SCALARS.map(Constant)}
 ANY = st.one_of(*EACH.values())
 
 
@@ -100,7 +102,7 @@ def test_a_value_lies_inside_and_survives_the_round_trip(name: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("name", [*CONTINUOUS, "int_uniform", "uniform_pow2"])
+@pytest.mark.parametrize("name", [*CONTINUOUS, *LOG_INTEGERS, "int_uniform", "uniform_pow2"])
 def test_order_is_kept_and_the_ends_are_the_bounds(name: str) -> None:
     @calm
     @given(EACH[name], UNIT, UNIT)
@@ -135,7 +137,7 @@ def test_what_people_write_survives_exactly(name: str) -> None:
     check()
 
 
-@pytest.mark.parametrize("name", [*CONTINUOUS, "int_uniform", "uniform_pow2"])
+@pytest.mark.parametrize("name", [*CONTINUOUS, *LOG_INTEGERS, "int_uniform", "uniform_pow2"])
 def test_the_center_is_the_mean(name: str) -> None:
     @calm
     @given(EACH[name])
@@ -362,3 +364,13 @@ def test_a_mistake_names_the_field_the_value_and_the_fix(parameters: dict[str, A
     with pytest.raises(FieldError) as caught:
         Space.from_parameters(parameters)
     assert str(caught.value).startswith(sentence)
+
+
+def test_log_integers_are_spread_over_orders_of_magnitude() -> None:
+    axis = LogInteger(1, 1000)
+    drawn = [axis.from_unit((i + 0.5) / 1000) for i in range(1000)]
+    assert 300 < sum(value <= 20 for value in drawn) < 600
+    assert LogInteger(2, 9).places() == [LogInteger(2, 9).to_unit(n) for n in range(2, 10)]
+    for low, high, named in ((0, 9, "no logarithm"), (1, 2**41, "too wide")):
+        with pytest.raises(FieldError, match=named):
+            LogInteger(low, high)

@@ -75,7 +75,7 @@ def lines(first: int, count: int) -> bytes:
 
 def protein() -> None:
     """A real optimizer process that is always asked for one more suggestion."""
-    import json  # noqa: PLC0415
+    import json
 
     space = Space.from_parameters(PARAMETERS)
     dice = random.Random(1)

@@ -28,6 +28,8 @@ DIGITS = 12
 OPTIONAL = ("mean", "scale")
 MAX_INTEGERS = 2**50
 """More cells than that, and a double could not tell their middles apart."""
+MAX_LOG_INTEGER = 2**40
+"""Larger ones would not survive the way to a logarithm and back."""
 
 
 class Distribution(ABC):
@@ -54,6 +56,10 @@ class Distribution(ABC):
     def cardinality(self) -> int | None:
         """How many values there are; None for a continuum."""
         return None
+
+    def places(self) -> list[float]:
+        """Where each of the values lies, ascending; empty for a continuum."""
+        return []
 
     @abstractmethod
     def contains(self, value: Any) -> bool: ...
@@ -236,6 +242,9 @@ class _Cells(Distribution):
     def cardinality(self) -> int:
         return self.count
 
+    def places(self) -> list[float]:
+        return [self.to_unit(self._value(index)) for index in range(self.count)]
+
     def contains(self, value: Any) -> bool:
         return self._index(value) is not None
 
@@ -274,6 +283,33 @@ class Integer(_Cells, _Range):
 
     def _value(self, index: int) -> int:
         return int(self.min) + index
+
+
+class LogInteger(Integer):
+    """A whole number, evenly spread over orders of magnitude: for layer widths, batch sizes and epochs."""
+
+    name = "int_log_normal"
+
+    def _check_bounds(self) -> None:
+        super()._check_bounds()
+        if self.min < 1:
+            raise FieldError("min", f"is {self.min}, which has no logarithm; it must be at least 1")
+        if self.max > MAX_LOG_INTEGER:
+            raise FieldError("max", f"is {self.max}, which is too wide for int_log_normal; use log_normal")
+        # Half a step beyond each bound, so that the bounds get a whole cell as every other number does.
+        self._low, self._span = math.log(self.min - 0.5), math.log((self.max + 0.5) / (self.min - 0.5))
+
+    def _place(self, value: float) -> float:
+        return _clip((math.log(value) - self._low) / self._span)
+
+    def to_unit(self, value: Any) -> float:
+        if self._index(value) is None:
+            raise self._refuse(value)
+        return self._place(value)
+
+    def from_unit(self, u: float) -> Any:
+        nearest = round(math.exp(self._low + _clip(u) * self._span))
+        return int(min(self.max, max(self.min, nearest)))
 
 
 class PowerOfTwo(_Cells, _Range):
@@ -364,7 +400,7 @@ class Constant(Distribution):
 
 
 DISTRIBUTIONS: dict[str, type[Distribution]] = {
-    each.name: each for each in (Uniform, Integer, LogUniform, PowerOfTwo, Logit, Choice, Constant)
+    each.name: each for each in (Uniform, Integer, LogInteger, LogUniform, PowerOfTwo, Logit, Choice, Constant)
 }
 """By the name that a configuration uses. A new distribution is added here and nowhere else."""
 

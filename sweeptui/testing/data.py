@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.core.distributions import Choice, Constant, Integer, Logit, LogUniform, PowerOfTwo, Uniform
+from sweeptui.core.distributions import Choice, Constant, Integer, LogInteger, Logit, LogUniform, PowerOfTwo, Uniform
 from sweeptui.core.trial import Observation
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SPACES: dict[str, dict[str, Any]] = {
         "optimizer": Constant("adam"),
     },
     "all categorical": {"a": Choice(["x", "y", "z"]), "b": Choice([True, False]), "c": Choice([1, 2, 3, 4, 5])},
-    "integers": {"n": Integer(-50, 1000), "m": Integer(0, 7)},
+    "integers": {"n": Integer(-50, 1000), "m": Integer(0, 7), "k": LogInteger(1, 60)},
     "fifty axes": {f"x{k}": Uniform(-1.0, 1.0) for k in range(50)},
 }
 

@@ -1,47 +1,71 @@
 """How much a candidate is wanted. Larger is better, and only the order matters.
 
-All work on standardised scores, where more is better, so none depends on the score's sign or scale.
+All work on standardised scores, where more is better, so none depends on the score's sign or scale. Each returns its
+values and their derivatives with respect to the predicted mean, the standard deviation and the predicted log cost.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
+from scipy.special import erfcx, log_ndtr
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Judged = tuple[Array, Array, Array, Array]
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 RANDOM_MARGIN = 0.1
 RANDOM_OPTIMISM = 0.5
+_HOPELESS = 0.05
 
 
-def log_expected_improvement(mean: torch.Tensor, std: torch.Tensor, incumbent: float) -> torch.Tensor:
-    """Stable where the improvement is tiny, and with a usable gradient there (Ament et al. 2023, arXiv:2310.20708)."""
+def log_expected_improvement(
+    mean: Array, std: Array, log_cost: Array, incumbent: float, cost_weight: float = 0.0
+) -> Judged:
+    """Log of expected improvement, over cost to the power of `cost_weight`.
+
+    Stable where the improvement is tiny, and with a usable gradient there (Ament et al. 2023, arXiv:2310.20708).
+    """
     z = (mean - incumbent) / std
-    near = z.clamp_min(-1.0)
-    density = torch.exp(-0.5 * near**2 - _LOG_SQRT_2PI)
-    log_near = torch.log(density + near * torch.special.ndtr(near))
-    # phi(z) + z Phi(z) = phi(z) (1 - |z| sqrt(pi/2) erfcx(|z|/sqrt 2)); far out the bracket tends to 1/z^2.
-    far = z.clamp(-1e3, -1.0)
-    bracket = 1 + far * math.sqrt(math.pi / 2) * torch.special.erfcx(-far / math.sqrt(2))
-    log_far = -0.5 * far**2 - _LOG_SQRT_2PI + torch.log(bracket.clamp_min(1e-12))
-    log_beyond = -0.5 * z**2 - _LOG_SQRT_2PI - 2 * torch.log(-z.clamp_max(-1.0))
-    log_h: torch.Tensor = torch.where(z > -1, log_near, torch.where(z > -1e3, log_far, log_beyond))
-    return log_h + std.log()
+    log_h = _log_improvement(z)
+    slope = np.exp(log_ndtr(z) - log_h)
+    value = log_h + np.log(std) - cost_weight * log_cost
+    return value, slope / std, (1 - z * slope) / std, np.full_like(mean, -cost_weight)
 
 
-def upper_confidence_bound(mean: torch.Tensor, std: torch.Tensor, beta: float) -> torch.Tensor:
-    return mean + beta * std
+def _log_improvement(z: Array) -> Array:
+    """log(phi(z) + z Phi(z)) = log phi(z) + log(1 - |z| sqrt(pi/2) erfcx(|z|/sqrt 2)) below 0; far out 1/z^2."""
+    near = np.maximum(z, -1.0)
+    log_near = np.log(np.exp(-0.5 * near**2 - _LOG_SQRT_2PI) + near * np.exp(log_ndtr(near)))
+    far = np.clip(z, -1e3, -1.0)
+    bracket = 1 + far * math.sqrt(math.pi / 2) * erfcx(-far / math.sqrt(2))
+    log_far = -0.5 * far**2 - _LOG_SQRT_2PI + np.log(np.maximum(bracket, 1e-12))
+    beyond = np.minimum(z, -1e3)
+    log_beyond = -0.5 * beyond**2 - _LOG_SQRT_2PI - 2 * np.log(-beyond)
+    log_h: Array = np.where(z > -1, log_near, np.where(z > -1e3, log_far, log_beyond))
+    return log_h
 
 
-def naive(
-    mean: torch.Tensor, std: torch.Tensor, position: torch.Tensor, target: float, optimism: float
-) -> torch.Tensor:
+def upper_confidence_bound(mean: Array, std: Array, beta: float) -> Judged:
+    return mean + beta * std, np.ones_like(mean), np.full_like(mean, beta), np.zeros_like(mean)
+
+
+def naive(mean: Array, std: Array, position: Array, target: float, optimism: float) -> Judged:
     """Protein's own: a good score, at a cost near a target that differs from trial to trial.
 
     `position`: predicted log cost, 0 at the cheapest of the front and 1 at its dearest. Where the original multiplies
     a signed score with a weight that may fall below 0, and so can end up choosing the worst, both factors here are
     positive: the chance that a standard normal is below the score, and the closeness to the target.
     """
-    closeness = (1 - (position - target).abs()).clamp_min(0.05)
-    quality: torch.Tensor = torch.special.log_ndtr(mean + optimism * std)
-    return quality + closeness.log()
+    away = position - target
+    closeness = np.maximum(1 - np.abs(away), _HOPELESS)
+    optimistic = mean + optimism * std
+    log_quality = log_ndtr(optimistic)
+    slope = np.exp(-0.5 * optimistic**2 - _LOG_SQRT_2PI - log_quality)
+    pull = np.where(closeness > _HOPELESS, -np.sign(away) / closeness, 0.0)
+    return log_quality + np.log(closeness), slope, optimism * slope, pull

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from sweeptui.core.space import Space
 
 
+MAX_LEVELS = 4096
+"""Values of an axis that are kept in a table."""
+MAX_LABELS = 64
+STEPS = (-4, -2, -1, 1, 2, 4)
+
+
 class Axes:
     """The axes of a space: what their points snap to, how far a local search reaches, and the model's features.
 
@@ -26,25 +32,54 @@ class Axes:
         self.categorical = np.array([d.kind == "categorical" for d in self._distributions], dtype=bool)
         self.radius = np.array([0.0 if d.kind == "categorical" else d.scale / 2 for d in self._distributions])
         """Reach of a local search in units of the cube; `scale` is in units of an axis from -1 to 1."""
-        self._levels = [_levels(d) if d.kind == "categorical" else np.empty(0) for d in self._distributions]
-        widths = [len(levels) or 1 for levels in self._levels]
+        self.levels = [_levels(d) for d in self._distributions]
+        """The coordinate of each value of a discrete axis, ascending; empty where there are more than a table holds."""
+        self._edges = [(levels[1:] + levels[:-1]) / 2 for levels in self.levels]
+        labels = zip(self.levels, self.categorical, strict=True)
+        widths = [len(levels) if categorical else 1 for levels, categorical in labels]
         self.feature_axis = np.repeat(np.arange(self.count), widths)
         """For each feature, the axis it belongs to."""
 
     def snap(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """The coordinates of the values that would really be run."""
         snapped = np.clip(points, 0.0, 1.0)
-        for axis, distribution in enumerate(self._distributions):
-            if distribution.cardinality is not None:
-                column = [distribution.to_unit(distribution.from_unit(float(u))) for u in snapped[:, axis]]
-                snapped[:, axis] = column
+        for axis, levels in enumerate(self.levels):
+            if len(levels):
+                snapped[:, axis] = levels[np.searchsorted(self._edges[axis], snapped[:, axis])]
+            elif self._distributions[axis].cardinality is not None:
+                snapped[:, axis] = [self._snap_one(axis, u) for u in snapped[:, axis]]
         return snapped
+
+    def _snap_one(self, axis: int, u: float) -> float:
+        distribution = self._distributions[axis]
+        return distribution.to_unit(distribution.from_unit(float(u)))
+
+    def neighbours(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points that differ from one of `points` on one discrete axis: the next few values, or all that are unordered.
+
+        `points` are snapped, and so are their neighbours.
+        """
+        found = []
+        for axis, levels in enumerate(self.levels):
+            if len(levels) < 2:
+                continue
+            at = np.abs(points[:, axis][:, None] - levels).argmin(axis=1)
+            for point, index in zip(points, at, strict=True):
+                if self.categorical[axis]:
+                    others = [other for other in range(min(len(levels), MAX_LABELS)) if other != index]
+                else:
+                    others = [index + step for step in STEPS if 0 <= index + step < len(levels)]
+                for other in others:
+                    moved = point.copy()
+                    moved[axis] = levels[other]
+                    found.append(moved)
+        return np.array(found).reshape(-1, self.count)
 
     def features(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         columns = []
-        for axis, levels in enumerate(self._levels):
+        for axis, levels in enumerate(self.levels):
             column = points[:, axis]
-            if len(levels):
+            if self.categorical[axis]:
                 nearest = np.abs(column[:, None] - levels).argmin(axis=1)
                 columns.append(np.eye(len(levels))[nearest] * np.sqrt(0.5))
             else:
@@ -68,10 +103,11 @@ class Axes:
         return np.asarray(self.radius[~self.categorical], dtype=np.float64)
 
     def random_levels(self, axis: int, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        return np.asarray(rng.choice(self._levels[axis], size=count), dtype=np.float64)
+        return np.asarray(rng.choice(self.levels[axis], size=count), dtype=np.float64)
 
 
 def _levels(distribution: Distribution) -> NDArray[np.float64]:
-    """The coordinate of each value of a categorical axis."""
-    count = distribution.cardinality or 1
-    return np.array([distribution.to_unit(distribution.from_unit((i + 0.5) / count)) for i in range(count)])
+    count = distribution.cardinality
+    if count is None or (count > MAX_LEVELS and distribution.kind != "categorical"):
+        return np.empty(0)
+    return np.array(distribution.places(), dtype=np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from scipy.stats.qmc import Sobol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +22,9 @@ RELABEL = 0.5
 
 def sobol_point(axes: Axes, seed: int, index: int) -> NDArray[np.float64]:
     """Point `index` of the scrambled Sobol sequence of `seed`."""
-    engine = torch.quasirandom.SobolEngine(axes.count, scramble=True, seed=seed % 2**63)  # type: ignore[no-untyped-call]
-    engine.fast_forward(index)  # type: ignore[no-untyped-call]
-    point: NDArray[np.float64] = engine.draw(1, dtype=torch.float64).numpy()[0]
+    engine = Sobol(axes.count, scramble=True, rng=np.random.default_rng(seed))
+    engine.fast_forward(index)
+    point: NDArray[np.float64] = engine.random(1)[0]
     return point
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
+from threadpoolctl import ThreadpoolController
 
 from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
 from sweeptui.core.optimizers.configurations import (
@@ -15,30 +15,30 @@ from sweeptui.core.optimizers.configurations import (
     configuration_key,
     draw_unused,
     is_complete,
-    used_configurations,
 )
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
 from sweeptui.core.optimizers.protein.gp import ModelError
 from sweeptui.core.optimizers.protein.settings import ProteinOptions
 from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
-from sweeptui.core.optimizers.protein.targets import pareto_front, usable_costs
+from sweeptui.core.optimizers.protein.targets import (
+    MAX_TRAINING,
+    pareto_front,
+    training_subset,
+    usable_costs,
+)
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from sweeptui.core.optimizers.base import History
+    from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial
     from sweeptui.core.space import Space
-    from sweeptui.core.trial import Params
+    from sweeptui.core.trial import Observation, Params
 
 MIN_OBSERVATIONS = 2
-
-# Sums over several threads round differently from run to run and machine to machine: one thread keeps suggestions
-# reproducible, and leaves the cores to the trials.
-torch.set_num_threads(1)
 
 
 class ProteinOptimizer:
@@ -54,8 +54,15 @@ class ProteinOptimizer:
         self._options = ProteinOptions.from_mapping(settings)
         self._seed = seed
         self._axes = Axes(space)
+        # Sums over several threads round differently from machine to machine, and matrices as small as these are
+        # slower with them: one thread keeps suggestions reproducible, and leaves the cores to the trials.
+        self._threads = ThreadpoolController()
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
+        with self._threads.limit(limits=1):
+            return self._suggest(history, first_number, n)
+
+    def _suggest(self, history: History, first_number: int, n: int) -> list[Suggestion]:
         turn = _Turn(self._space, self._axes, self._options, self._sign, self._seed, history)
         suggestions: list[Suggestion] = []
         for number in range(first_number, first_number + n):
@@ -75,15 +82,15 @@ class _Turn:
         self, space: Space, axes: Axes, options: ProteinOptions, sign: float, seed: int, history: History
     ) -> None:
         self._space, self._axes, self._options, self._sign, self._seed = space, axes, options, sign, seed
-        self._used = used_configurations(space, history)
-        self._observations = sorted(
-            (o for o in history.observations if is_complete(space, o.params) and math.isfinite(o.score)),
-            key=lambda observation: observation.number,
-        )
-        self._failed = self._points(
-            [f.params for f in sorted(history.failures, key=lambda f: f.number) if is_complete(space, f.params)]
-        )
-        pending = [p.params for p in sorted(history.pending, key=lambda p: p.number) if is_complete(space, p.params)]
+        # A long history is gone through once: this is what the time of a suggestion grows with.
+        observed = _inside(space, history.observations)
+        failed = _inside(space, history.failures)
+        waiting = _inside(space, history.pending)
+        tried = [*(o.params for o in observed), *(f.params for f in failed), *(w.params for w in waiting)]
+        self._used = {configuration_key(space, params) for params in tried}
+        self._observations = [observation for observation in observed if math.isfinite(observation.score)]
+        self._failed = self._points([trial.params for trial in failed])
+        pending = [trial.params for trial in waiting]
         self._running = [configuration_key(space, params) for params in pending]
         self._unbelieved = self._points(pending)
         self._position = len(self._observations) + len(self._failed) + len(pending)
@@ -139,7 +146,7 @@ class _Turn:
         self._unbelieved = self._unbelieved[:0]
         rng = np.random.default_rng(stream_seed(self._seed, number, "protein"))
         draw = Draw.of(self._options, rng)
-        ranked = surrogate.rank(self._candidates(surrogate, rng), draw)
+        ranked = surrogate.rank(*self._candidates(surrogate, rng), draw)
         for index in ranked.order:
             params = self._space.decode(ranked.points[index].tolist())
             if configuration_key(self._space, params) in self._used:
@@ -154,23 +161,29 @@ class _Turn:
             provenance |= {name: value for name, value in predicted.items() if math.isfinite(value)}
             if ranked.over_cost[index]:
                 provenance["over_cost"] = (
-                    f"every candidate is predicted to cost more than {self._options.max_suggestion_cost:g};"
+                    f"every candidate may well cost more than {self._options.max_suggestion_cost:g};"
                     " this is the cheapest"
                 )
             return Suggestion(params, provenance)
         return self._random(number, "drawn at random because every candidate of the model was tried before")
 
-    def _candidates(self, surrogate: Surrogate, rng: np.random.Generator) -> NDArray[np.float64]:
+    def _candidates(
+        self, surrogate: Surrogate, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Around the front and the incumbent, and from the whole space."""
         options = self._options
         centres = choose_centres(surrogate.front, surrogate.incumbent)
         points = self._points([self._observations[index].params for index in centres])
         near = around(points, self._axes, options.global_search_scale, options.suggestions_per_pareto, rng)
-        return np.concatenate([near, rng.random((options.random_suggestions, self._axes.count))])
+        return near, rng.random((options.random_suggestions, self._axes.count))
 
     def _fitted(self) -> Surrogate:
         if self._surrogate is None:
-            points = self._points([o.params for o in self._observations])
-            self._surrogate = Surrogate(self._axes, self._options, points, *self._targets(), self._failed)
+            scores, costs = self._targets()
+            kept = training_subset(scores)
+            points = self._points([self._observations[index].params for index in kept])
+            failed = self._failed[-MAX_TRAINING:]
+            self._surrogate = Surrogate(self._axes, self._options, kept, points, scores, costs, failed)
         return self._surrogate
 
     def _targets(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -181,3 +194,11 @@ class _Turn:
     def _points(self, configurations: Sequence[Params]) -> NDArray[np.float64]:
         rows = [self._space.encode(params) for params in configurations]
         return np.array(rows, dtype=np.float64).reshape(len(rows), self._axes.count)
+
+
+Entry = TypeVar("Entry", "Observation", "FailedTrial", "PendingTrial")
+
+
+def _inside(space: Space, entries: Iterable[Entry]) -> list[Entry]:
+    """Those that are points of the space, by number."""
+    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=lambda entry: entry.number)
