@@ -3,10 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-# A tested set without CUDA: where pip is offered a CPU build of torch (PIP_FIND_LINKS, an index of your own) it takes it.
+DEV_STAMP := $(VENV)/.dev-setup-stamp
+# Tested sets without CUDA: where pip is offered a CPU build of torch (PIP_FIND_LINKS, an index of your own) it takes it.
+# The first is what sweeptui needs to run, the second adds what its tests need.
 LOCK := requirements.lock
+DEV_LOCK := requirements-dev.lock
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup demo test slow check snapshots screenshots lock clean help
+.PHONY: setup dev-setup demo test slow check snapshots screenshots lock clean help
 
 help:
 	@echo "make demo   set up, then run sweeptui ppo --max-trials 10"
@@ -23,27 +27,33 @@ $(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "sweeptui needs Python 3.11 or newer; $(PYTHON) is %d.%d. Try: make PYTHON=python3.12 ..." % sys.version_info[:2])'
 	@$(PYTHON) -c 'import os, sys; sys.exit("sweeptui runs on Linux and macOS; on Windows, run it inside WSL." if os.name == "nt" else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) -r $(LOCK)
+	$(INSTALL) --no-deps --editable .
 	@touch $(STAMP)
+
+dev-setup: $(DEV_STAMP)
+
+$(DEV_STAMP): $(DEV_LOCK) $(STAMP)
+	$(INSTALL) -r $(DEV_LOCK)
+	@touch $(DEV_STAMP)
 
 demo: setup
 	$(BIN)/sweeptui ppo --max-trials 10
 
-test: setup
+test: dev-setup
 	$(BIN)/python -m pytest
 
-slow: setup
+slow: dev-setup
 	$(BIN)/python -m pytest -m slow
 
-check: setup
+check: dev-setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # Look at what has changed before it is kept: `git diff tests/__snapshots__`.
-snapshots: setup
+snapshots: dev-setup
 	$(BIN)/python -m pytest tests/test_snapshots.py --snapshot-update
 
 screenshots: setup
@@ -51,11 +61,18 @@ screenshots: setup
 
 # torch's CUDA packages are left out on purpose: pip adds them where the build of torch it takes asks for them.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --extra ppo --extra web --group dev pyproject.toml \
-	  --no-annotate --no-header --custom-compile-command "make lock" -o $(LOCK).tmp
-	{ echo "# Exact versions of everything 'make setup' installs. Written by 'make lock'."; \
-	  grep -v -i -E '^(nvidia-|triton|cuda-|torch)' $(LOCK).tmp; echo "torch==2.13.0"; } > $(LOCK)
-	rm $(LOCK).tmp
+	uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev pyproject.toml \
+	  --no-annotate --no-header -o lock.tmp
+	$(call write-lock,$(DEV_LOCK),what 'make test' installs)
+	uv pip compile --quiet --universal --python-version 3.11 --extra ppo --extra web pyproject.toml \
+	  --constraint $(DEV_LOCK) --no-annotate --no-header -o lock.tmp
+	$(call write-lock,$(LOCK),what 'make demo' installs)
+	rm lock.tmp
+
+define write-lock
+{ echo "# Exact versions of $(2). Written by 'make lock'."; \
+  grep -v -i -E '^(nvidia-|triton|cuda-|torch)' lock.tmp; echo "torch==2.13.0"; } > $(1)
+endef
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

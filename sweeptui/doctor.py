@@ -99,14 +99,14 @@ def _torch() -> Check:
     """Torch is asked in a process of its own: importing it takes seconds and much memory."""
     version = _version("torch")
     if version is None:
-        return Check("torch", "fail", "is not installed, so method=bayes cannot run", "pip install torch")
+        return Check("torch", "warn", "is not installed: the recipe ppo cannot run", "pip install 'sweeptui[ppo]'")
     ask = "import torch; c = torch.cuda; print(c.get_device_name() if c.is_available() else 'CPU')"
     try:
         told = subprocess.run(
             [sys.executable, "-c", ask], capture_output=True, text=True, timeout=TORCH_IMPORT_S, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        return Check("torch", "fail", f"{version} cannot be imported: {_last_line(error)}", "reinstall torch")
+        return Check("torch", "warn", f"{version} cannot be imported: {_last_line(error)}", "reinstall torch")
     return Check("torch", "ok", f"{version} on {told.stdout.strip()}")
 
 

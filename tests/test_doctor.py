@@ -88,17 +88,17 @@ def test_a_network_file_system_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     assert "nfs4" in check.message
 
 
-@pytest.mark.usefixtures("quick")
-def test_missing_torch_fails_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_one_recipe_needs_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_version", lambda package: None)
     assert doctor._packages().status == "warn"
+    assert doctor._torch().status == "warn"
 
 
 def test_torch_that_cannot_be_imported_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart is missing')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     check = doctor._torch()
-    assert check.status == "fail"
+    assert check.status == "warn"
     assert "libcudart is missing" in check.message
 
 
