@@ -92,7 +92,7 @@ SPACE = Space(
 )
 
 
-@pytest.mark.parametrize("method", ["random", "sobol", "genetic", "optuna"])
+@pytest.mark.parametrize("method", ["random", "sobol", "genetic", "bayes", "optuna"])
 def test_every_suggestion_satisfies_them(method):
     chooser = resolve(method)(SPACE, goal="maximize", settings={}, seed=0)
     done = []

@@ -15,6 +15,7 @@ from sweeptui.core.optimizers.configurations import (
     configuration_key,
     draw_unused,
     is_complete,
+    is_new,
 )
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from sweeptui.core.trial import Observation, Params
 
 MIN_OBSERVATIONS = 2
+MORE_DRAWS = 7
+"""Of candidates from the whole space, where constraints forbid most of it."""
 
 
 class ProteinOptimizer:
@@ -122,7 +125,7 @@ class _Turn:
     def _sobol(self, number: int) -> Suggestion:
         point = sobol_point(self._axes, stream_seed(self._seed, "sobol"), number)
         params = self._space.decode(point.tolist())
-        if configuration_key(self._space, params) in self._used:
+        if not is_new(self._space, params, self._used):
             return self._random(number)
         return Suggestion(params, {"method": "sobol"})
 
@@ -146,10 +149,13 @@ class _Turn:
         self._unbelieved = self._unbelieved[:0]
         rng = np.random.default_rng(stream_seed(self._seed, number, "protein"))
         draw = Draw.of(self._options, rng)
-        ranked = surrogate.rank(*self._candidates(surrogate, rng), draw)
+        near, anywhere = self._candidates(surrogate, rng)
+        if len(near) + len(anywhere) == 0:
+            return self._random(number, "drawn at random because the constraints allow next to nothing")
+        ranked = surrogate.rank(near, anywhere, draw)
         for index in ranked.order:
             params = self._space.decode(ranked.points[index].tolist())
-            if configuration_key(self._space, params) in self._used:
+            if not is_new(self._space, params, self._used):
                 continue
             mean, std = surrogate.scores.restore(float(ranked.mean[index]), float(ranked.std[index]))
             provenance: dict[str, Any] = {
@@ -165,17 +171,28 @@ class _Turn:
                     " this is the cheapest"
                 )
             return Suggestion(params, provenance)
-        return self._random(number, "drawn at random because every candidate of the model was tried before")
+        return self._random(number, "drawn at random because every candidate of the model was tried or is forbidden")
 
     def _candidates(
         self, surrogate: Surrogate, rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Around the front and the incumbent, and from the whole space."""
+        """Around the front and the incumbent, and from the whole space, where the constraints allow it."""
         options = self._options
         centres = choose_centres(surrogate.front, surrogate.incumbent)
         points = self._points([self._observations[index].params for index in centres])
         near = around(points, self._axes, options.global_search_scale, options.suggestions_per_pareto, rng)
-        return near, rng.random((options.random_suggestions, self._axes.count))
+        anywhere = self._allowed(rng.random((options.random_suggestions, self._axes.count)))
+        for _ in range(MORE_DRAWS):
+            if len(anywhere) * 2 >= options.random_suggestions:
+                break
+            more = self._allowed(rng.random((options.random_suggestions, self._axes.count)))
+            anywhere = np.concatenate([anywhere, more])
+        return self._allowed(near), anywhere
+
+    def _allowed(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        if not self._space.constraints:
+            return points
+        return points[[self._space.allows(self._space.decode(point)) for point in points.tolist()]]
 
     def _fitted(self) -> Surrogate:
         if self._surrogate is None:
