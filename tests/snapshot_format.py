@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from rich.cells import cell_len
 from rich.style import Style
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.strip import Strip
@@ -34,11 +35,15 @@ class FrameExtension(SingleFileSnapshotExtension):
 
 def page(strips: Sequence[Strip]) -> str:
     """A frame."""
-    text = "\n".join(strip.text.rstrip() for strip in strips)
     styles = "\n".join(
         f"{number:>2} {runs}" for number, strip in enumerate(strips, start=1) if (runs := " ".join(_runs(strip)))
     )
-    return f"{text}\n{'· ' * 20}\n{styles}\n"
+    return f"{words(strips)}{styles}\n"
+
+
+def words(strips: Sequence[Strip]) -> str:
+    """Its first part: quicker made, and enough to see that a frame is not there yet."""
+    return "".join(f"{strip.text.rstrip()}\n" for strip in strips) + "· " * 19 + "·\n"
 
 
 def book(pages: dict[str, str]) -> str:
@@ -65,7 +70,7 @@ def _runs(strip: Strip) -> Iterator[str]:
         for character in segment.text:
             ink = ink if character == " " and not style.reverse else _ink(style)
             looks = f"{'' if character == ' ' and not paper else ink}{paper}"
-            cells.extend([looks] * Strip([type(segment)(character)]).cell_length)
+            cells.extend([looks] * cell_len(character))
     runs = [(looks, len(list(run))) for looks, run in groupby(cells)]
     while runs and not runs[-1][0]:
         runs.pop()
