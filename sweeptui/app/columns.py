@@ -33,7 +33,7 @@ SORTED = theme.style(theme.SKY, bold=True)
 GAP = 2
 MARK = "★"
 MAX_PARAM_WIDTH = 16
-NARROW_TITLE = 13
+NARROW_TITLE = 12
 TREND = 0.05
 """Of the range of its scores: a smaller difference is no trend."""
 

@@ -112,7 +112,7 @@ class Header(Widget):
             return []
         total = max(snapshot.max_trials, len(snapshot.trials))
         share = snapshot.done / total if total else 0.0
-        bar = progress_bar(share, 12 if width < 100 else 24, theme.GREEN if snapshot.over else theme.SKY)
+        bar = progress_bar(share, 12 if width < 100 else 24, wording.sweep_state(snapshot.label).colour)
         done: Part = (0, [*bar, (f" {snapshot.done:,}/{total:,}", BOLD)])
         active = (
             [] if snapshot.over else [(f"▶ {snapshot.active:,}/{snapshot.slots:,} running", theme.style(theme.SKY))]
