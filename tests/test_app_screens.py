@@ -305,7 +305,8 @@ async def test_who_holds_which_slot_and_who_waits(tmp_path):
     async with cockpit(sweep, "o") as (app, pilot):
         rows = frame(app)
         assert any("0     trial_0009  train  ▶ running" in row and " 2 " in row for row in rows)
-        assert any("1     free" in row for row in rows)
+        assert "2 taken, 0 free" in rows[1]
+        assert not any("1     free" in row for row in rows), "a third place, but only two may be taken at once"
         assert any("2     trial_0007  train  ‖ paused" in row for row in rows)
         assert "Waiting for a slot" in screen(app)
         assert any("trial_0010  ◌ queued" in row for row in rows)

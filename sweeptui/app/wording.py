@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sweeptui.core.trial import Job, Trial
 
+PLAIN_BELOW = 1e6
+"""Greater numbers are written with an exponent."""
 UNKNOWN = "–"  # noqa: RUF001
 BARS = "▁▂▃▄▅▆▇"
 """Without the full block, so that curves on adjacent lines do not touch."""
@@ -99,8 +101,10 @@ def sweep_state(label: str) -> State:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number with so many digits; a whole one without a point."""
-    return UNKNOWN if value is None else f"{value:.{digits}g}"
+    """A number with so many digits; a whole one without a point, and of one that has more, all before the point."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.0f}" if 10**digits <= abs(value) < PLAIN_BELOW else f"{value:.{digits}g}"
 
 
 def even(value: float) -> str:

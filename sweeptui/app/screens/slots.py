@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -127,7 +128,10 @@ class SlotsPage(Page):
         head += ["done"] if wide else []
         rows: list[list[Piece]] = [[(title, HEADER) for title in head]]
         keys: list[int | None] = [None]
-        for index in range(max(snapshot.slots, *(at + 1 for at in jobs), 0) if jobs else snapshot.slots):
+        # Of a dispatcher that has more places than the sweep may use at once, only so many are free.
+        free = (index for index in itertools.count() if index not in jobs)
+        shown = sorted([*jobs, *itertools.islice(free, max(0, snapshot.slots - len(jobs)))])
+        for index in shown:
             job = jobs.get(index)
             if job is None:
                 rows.append([(str(index), QUIET), ("free", QUIET)])

@@ -236,7 +236,7 @@ class TrialPage(Page):
         how = trial.provenance
         rows: list[tuple[str, list[Piece]]] = [("chosen by", [(wording.param(how.get("method", "unknown")), BOLD)])]
         if (mean := _number(how.get("score_mean"))) is not None:
-            rows.append(("score", _against(mean, _number(how.get("score_std")), trial.score, width - 11)))
+            rows.append(("score", _against(mean, _number(how.get("score_std")), trial, width - 11)))
         if (expected := _number(how.get("cost_mean"))) is not None:
             came: list[Piece] = [(f"predicted {wording.cost(expected, snapshot.cost_unit)}", PLAIN)]
             if trial.cost is not None:
@@ -335,15 +335,19 @@ def _cores(cores: float | None) -> str:
     return "…" if cores is None else f"{cores * 100:.0f}% ({cores:.1f} cores)" if cores >= 1 else f"{cores * 100:.0f}%"
 
 
-def _against(mean: float, std: float | None, came: float | None, room: int) -> list[Piece]:
-    """What was predicted, what came, and on a strip of the prediction where that lies."""
+def _against(mean: float, std: float | None, trial: Trial, room: int) -> list[Piece]:
+    """What was predicted, what came, and on a strip of the prediction where that lies.
+
+    The prediction is of the end: what a trial has until then is not held against it.
+    """
+    came = trial.score
     pieces: list[Piece] = [(f"predicted {wording.number(mean)}", PLAIN)]
     if std is not None:
         pieces.append((f" ± {wording.number(std, 2)}", PLAIN))
     if came is None:
         return pieces
-    pieces += [(", came ", QUIET), (wording.number(came), BOLD)]
-    if not std:
+    pieces += [(", came " if trial.status.terminal else ", so far ", QUIET), (wording.number(came), BOLD)]
+    if not std or not trial.status.terminal:
         return pieces
     off = (came - mean) / std
     # Within two standard deviations nothing is surprising, if the model is right about how sure it is.
