@@ -190,7 +190,7 @@ def test_a_pause_does_not_run_into_the_time_limit(bench: Bench) -> None:
     bench.dispatcher.resume(bench.token())
     end = bench.wait()
     assert end.timed_out
-    assert end.paused_s >= 1.0
+    assert end.paused_s >= 0.9, "what it slept, but for how late the keeper saw it"
     assert end.run_s >= 0.8
 
 
