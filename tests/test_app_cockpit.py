@@ -416,7 +416,7 @@ async def test_quitting_asks_what_becomes_of_the_sweep(tmp_path):
         await pilot.press("escape")
         assert not isinstance(app.screen, Ask)
         assert session.interrupted == []
-        await pilot.press("q", "s")
+        await pilot.press("q", "k")
         await until(pilot, lambda: app._exit)
         assert session.interrupted == [False]
         assert app.leaving is Leaving.STOP
@@ -431,6 +431,16 @@ async def test_the_answer_that_is_offered_is_to_detach(tmp_path, keys):
         await until(pilot, lambda: app._exit)
         assert session.interrupted == [True]
         assert app.leaving is Leaving.DETACH
+
+
+async def test_leaving_it_to_finish_leaves_the_trials_running(tmp_path):
+    sweep = busy_sweep(tmp_path)
+    session = FakeSession(sweep.folder)
+    async with cockpit(sweep, session) as (app, pilot):
+        await pilot.press("q", "f")
+        await until(pilot, lambda: app._exit)
+        assert session.interrupted == [True]
+        assert app.leaving is Leaving.FINISH
 
 
 @pytest.mark.parametrize(("signum", "leave_running"), [(signal.SIGTERM, False), (signal.SIGHUP, True)])

@@ -183,12 +183,30 @@ def test_a_sweep_is_steered_by_keys_from_its_start_to_its_end(project, start):  
     wait_for(lambda: not ours_running(project), lambda: f"no process left: {ours_running(project)}")
 
 
+def test_finishing_launches_nothing_more_and_ends_after_what_runs(project, start):  # noqa: F811
+    terminal = start(*SWEEP, "--max-trials", "9")
+    terminal.shows("▶ 2/2 running", "3/9")
+    running = trainings(project)
+    terminal.press("q")
+    terminal.shows("Leave it how?")
+    terminal.press("f")
+    terminal.shows("s stops after its running trials. Come back with: sweeptui attach s", "EXIT=0")
+    terminal.assert_usable()
+    wait_for(lambda: look(project)[0].status is SweepStatus.STOPPING, lambda: "the order to stop is carried out")
+    assert trainings(project).keys() == running.keys(), "they run on"
+    for process in running.values():
+        process.kill()
+    wait_for(lambda: look(project)[0].status is SweepStatus.STOPPED, lambda: "the end")
+    assert trainings(project) == {}
+    assert max(look(project)[0].trials) == max(running), "nothing was launched any more"
+
+
 def test_stopping_ends_the_trials_and_they_are_queued_again(project, start):  # noqa: F811
     terminal = start(*SWEEP, "--max-trials", "5")
     terminal.shows("▶ 2/2 running", "3/5")
     terminal.press("q")
     terminal.shows("Leave it how?")
-    terminal.press("s")
+    terminal.press("k")
     terminal.shows("s is stopped and its trials are queued again. Go on with: sweeptui continue s", "EXIT=130")
     terminal.assert_usable()
     assert trainings(project) == {}
@@ -262,7 +280,7 @@ def test_a_trial_that_is_killed_from_outside_takes_nothing_with_it(project, star
     assert before[5].is_running()
     terminal.press("q")
     terminal.shows("Leave it how?")
-    terminal.press("s")
+    terminal.press("k")
     terminal.shows("s is stopped", "EXIT=130")
     terminal.assert_usable()
     wait_for(lambda: not ours_running(project), lambda: f"no process left: {ours_running(project)}")

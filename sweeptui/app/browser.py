@@ -54,7 +54,7 @@ class TabDriver(WebDriver):
 
 def show_in_tab(path: Path, *, read_only: bool) -> int:
     """Show the sweep in the folder `path` to whoever reads this process's output, until the tab is closed."""
-    app = Cockpit(path, utf8=True, read_only=READ_ONLY if read_only else "", driver_class=TabDriver)
+    app = Cockpit(path, utf8=True, read_only=READ_ONLY if read_only else "", driver_class=TabDriver, gauges=True)
     app.run()
     if app.fault is not None:
         complain(app.fault, None if read_only else path)

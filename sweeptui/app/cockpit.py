@@ -26,9 +26,10 @@ from sweeptui.app.choosing import Choosing
 from sweeptui.app.dialogs import QUIT_CHOICES, Ask
 from sweeptui.app.engine import Engine
 from sweeptui.app.faults import Faulty
+from sweeptui.app.gauges import Gauges
 from sweeptui.app.keymap import Keymap
 from sweeptui.app.log.pane import LogPane
-from sweeptui.app.messages import EngineEnded, SnapshotTaken, Told, WatchFailed
+from sweeptui.app.messages import EngineEnded, MachineLooked, SnapshotTaken, Told, WatchFailed
 from sweeptui.app.news import News
 from sweeptui.app.pages import Pages
 from sweeptui.app.panels import Header, KeyBar, TrialLine
@@ -61,6 +62,8 @@ class Leaving(StrEnum):
     """How the user left a sweep that this process was running."""
 
     DETACH = "detach"
+    FINISH = "finish"
+    """As DETACH, and nothing is launched any more."""
     STOP = "stop"
 
 
@@ -94,8 +97,11 @@ class Cockpit(Faulty[None], inherit_bindings=False):
         read_only: str = "",
         driver_class: type[Driver] | None = None,
         keymap: Keymap | None = None,
+        gauges: bool = False,
     ) -> None:
-        """`read_only` says why this window may change nothing; empty where it may."""
+        """`read_only` says why this window may change nothing; empty where it may. With `gauges` the header shows how
+        busy this machine is.
+        """
         super().__init__(driver_class)
         self.read_only = read_only
         self.clock = clock
@@ -133,6 +139,7 @@ class Cockpit(Faulty[None], inherit_bindings=False):
         self.header.read_only = self.keys.read_only = bool(read_only)
         self._problem = ""
         self._news = News()
+        self._gauges = Gauges(self.post_message) if gauges else None
         self.register_theme(THEME)
         self.theme = THEME.name
         self.ansi_theme_dark = ANSI
@@ -171,6 +178,8 @@ class Cockpit(Faulty[None], inherit_bindings=False):
         if self.engine is not None and self.signalled is None:
             self.engine.start()
         self.set_interval(1.0, self.table.tick)
+        if self._gauges is not None:
+            self.call_after_refresh(self._gauges.start)
 
     def when_read(self, do: Callable[[], None]) -> None:
         """Call `do` on another thread once all trials are read."""
@@ -178,6 +187,8 @@ class Cockpit(Faulty[None], inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self._watcher.close()
+        if self._gauges is not None:
+            self._gauges.close()
 
     @property
     def selected(self) -> Trial | None:
@@ -241,13 +252,16 @@ class Cockpit(Faulty[None], inherit_bindings=False):
             return Notice(self._problem)
         if self.leaving is Leaving.STOP:
             return Notice("ending the running trials; this takes as long as they need, up to kill_grace_s")
-        if self.leaving is Leaving.DETACH:
+        if self.leaving is not None:
             return Notice("letting go of the trials")
         if snapshot is None:
             return standing.NOTHING
         return standing.notice(snapshot, runs_here=self.runs_here, may_act=not self.read_only)
 
     # -- what the threads tell
+
+    def on_machine_looked(self, message: MachineLooked) -> None:
+        self.header.gauge(message.machine)
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
         self.snapshot = message.snapshot
@@ -347,7 +361,7 @@ class Cockpit(Faulty[None], inherit_bindings=False):
             )
 
     def _left(self, choice: str | None) -> None:
-        if choice in (Leaving.DETACH, Leaving.STOP):
+        if choice in tuple(Leaving):
             self._leave(Leaving(choice))
 
     def _leave(self, how: Leaving) -> None:
@@ -355,5 +369,5 @@ class Cockpit(Faulty[None], inherit_bindings=False):
             self.exit()
             return
         self.leaving = how
-        self.engine.session.interrupt(leave_running=how is Leaving.DETACH)
+        self.engine.session.interrupt(leave_running=how is not Leaving.STOP)
         self._show_selected()

@@ -75,6 +75,9 @@ class Ask(ModalScreen[str]):
 KILL_CHOICES = (Choice("yes", "Yes, kill it", "y"), Choice("no", "No", "n"))
 QUIT_CHOICES = (
     Choice("detach", "Detach", "d", "the sweep goes on in the background; come back with attach"),
-    Choice("stop", "Stop", "s", "running trials are ended and queued again for the next run"),
+    Choice(
+        "finish", "Finish", "f", "as Detach, but no trial is launched any more: the sweep stops after the running ones"
+    ),
+    Choice("stop", "Kill all", "k", "running trials are ended, and queued again for the next run"),
     Choice("cancel", "Cancel", "c", "stay here"),
 )

@@ -15,6 +15,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sweeptui.app.gauges import Machine
     from sweeptui.app.log.page import Page
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.limits import Ending
@@ -62,6 +63,12 @@ class SnapshotTaken(Held["Snapshot"]):
 class PageRead(Held["Page"]):
     @property
     def page(self) -> Page:
+        return self.value
+
+
+class MachineLooked(Held["Machine"]):
+    @property
+    def machine(self) -> Machine:
         return self.value
 
 

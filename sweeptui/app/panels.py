@@ -25,6 +25,7 @@ from sweeptui.core.trial import TrialStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sweeptui.app.gauges import Machine
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.trial import Trial
 
@@ -62,7 +63,12 @@ class Header(Widget):
         self._notice = NOTHING
         self._told: list[str] = []
         """The notice, line by line."""
+        self._machine: Machine | None = None
         self.read_only = False
+
+    def gauge(self, machine: Machine) -> None:
+        self._machine = machine
+        self.refresh()
 
     def show(self, snapshot: Snapshot | None, notice: Notice) -> None:
         if self._snapshot is snapshot and self._notice == notice:
@@ -104,7 +110,8 @@ class Header(Widget):
         holder = snapshot.holder
         who = "" if holder is None or holder.pid == os.getpid() else f"run by {wording.line(str(holder))}"
         goal = [(f"{snapshot.goal} ", QUIET), (wording.line(snapshot.metric), PLAIN)]
-        return arrange([name, badge, view, (3, goal), (2, [(who, QUIET)] if who else [])], width)
+        gauges: Part = (4, [] if self._machine is None else self._machine.pieces())
+        return arrange([name, badge, view, (3, goal), (2, [(who, QUIET)] if who else []), gauges], width)
 
     def _second(self, width: int) -> list[Piece]:
         snapshot = self._snapshot

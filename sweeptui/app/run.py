@@ -15,6 +15,7 @@ from sweeptui.app import keymap, terminal, wording
 from sweeptui.app.cockpit import Cockpit, Leaving
 from sweeptui.app.engine import go_on_in_background
 from sweeptui.app.faults import complain
+from sweeptui.app.watcher import whoami
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.errors import UserError
 from sweeptui.core.state import SweepState, SweepStatus
@@ -41,7 +42,7 @@ def run_cockpit(session: Session | None, path: Path, *, read_only: bool = False)
     """
     sys.setswitchinterval(SWITCH_S)
     gc.disable()  # nothing of what is made at the start is garbage, and looking for some takes its time
-    app = Cockpit(path, session, read_only=READ_ONLY if read_only else "", keymap=keymap.load())
+    app = Cockpit(path, session, read_only=READ_ONLY if read_only else "", keymap=keymap.load(), gauges=True)
     departure = Departure(app)
     app.on_hang_up = departure.begin
     app.when_read(_collect_from_here)
@@ -105,7 +106,7 @@ def _aftermath(app: Cockpit) -> int:
         return _signalled(app)
     if engine.is_alive():  # the screen ended, by a fault of its own, while the sweep was running
         app.leaving = app.leaving or Leaving.DETACH
-        engine.session.interrupt(leave_running=app.leaving is Leaving.DETACH)
+        engine.session.interrupt(leave_running=app.leaving is not Leaving.STOP)
     engine.join()
     if engine.error is not None:
         return _failed(engine.error)
@@ -113,7 +114,7 @@ def _aftermath(app: Cockpit) -> int:
     if engine.ending.status is not SweepStatus.INTERRUPTED:
         _say(f"{_state(app.folder)} See it again with: sweeptui attach {_where(app.folder)}")
         return engine.ending.exit_code or _signalled(app)
-    if app.leaving is Leaving.DETACH:
+    if app.leaving is not Leaving.STOP:
         return _detach(app)
     _say(f"{name} is stopped and its trials are queued again. Go on with: sweeptui continue {_where(app.folder)}")
     return _signalled(app) or engine.ending.exit_code
@@ -125,12 +126,16 @@ def _signalled(app: Cockpit) -> int:
 
 
 def _detach(app: Cockpit) -> int:
+    if app.leaving is Leaving.FINISH:
+        with closing(SqliteStore.open(app.folder / DATABASE)) as store:
+            store.submit("stop", {}, whoami())
     problem = go_on_in_background(app.folder)
     if problem:
         _complain(f"the trials run on, but nobody runs the sweep: {problem}")
         _say(f"Go on with: sweeptui continue {_where(app.folder)}")
         return EXIT_FAILED
-    _say(f"{app.folder.name} goes on in the background. Come back with: sweeptui attach {_where(app.folder)}")
+    what = "stops after its running trials" if app.leaving is Leaving.FINISH else "goes on in the background"
+    _say(f"{app.folder.name} {what}. Come back with: sweeptui attach {_where(app.folder)}")
     return _signalled(app)
 
 
