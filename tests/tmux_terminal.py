@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from sweeptui.core.stores.base import Lease
 from sweeptui.core.stores.sqlite import SqliteStore
 
 WAIT_S = 60.0
+_NUMBERS = itertools.count()
 
 
 class Terminal:
@@ -27,7 +29,8 @@ class Terminal:
         self, folder: Path, *args: str, width: int = 120, height: int = 40, argv: tuple[str, ...] = ()
     ) -> None:
         self.folder = folder
-        self._socket = str(folder / "tmux")
+        # One of its own: a server that is being ended still answers on the socket that it had.
+        self._socket = str(folder / f"tmux{next(_NUMBERS)}")
         command = [*(argv or (sys.executable, "-m", "sweeptui")), *args, "--root", str(folder)]
         # What is printed after the cockpit has ended is kept by a shell that waits for more.
         script = 'cd "$1"; shift; stty -a > before; "$@"; echo "EXIT=$?"; PS1="ready> " exec sh'
@@ -35,6 +38,7 @@ class Terminal:
             *("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), "-e", "LC_ALL=C.UTF-8"),
             *("sh", "-c", script, "sh", str(folder), *command),
         )
+        assert self.asks("pane_pid"), "tmux has not started"
 
     def _tmux(self, *args: str) -> str:
         done = subprocess.run(
