@@ -198,6 +198,12 @@ def test_a_number_equals_what_the_table_shows_of_it(value):
     assert abs(value - shown) <= near or shown == round(value)
 
 
+@pytest.mark.parametrize("number", ["0e309", "1e309", "1e-999", "0.5e99999999999", "1e" + "9" * 5000])
+def test_numbers_beyond_all_floats_are_read(number):
+    parse_number(number, Kind.NUMBER)
+    found(f"score<{number}")
+
+
 @given(st.text(alphabet='abscore:=!<>"()|#-,.. 0123456789stateor\u3000\x00é', max_size=30))
 @settings(max_examples=300)
 def test_any_text_is_a_query_or_a_mistake_within_it(text):

@@ -371,5 +371,7 @@ def _half_a_digit(text: str) -> float:
     mantissa, _, exponent = text.lower().partition("e")
     whole = "." not in mantissa and not exponent
     digits = len(mantissa.partition(".")[2])
-    # A hair more than half, for what was rounded to these digits from exactly half.
-    return 0.0 if whole else 0.5000001 * 10.0 ** (int(exponent or 0) - digits)
+    # A hair more than half, for what was rounded to these digits from exactly half. Read from text, as that cannot
+    # overflow; an exponent of more than a few digits is beyond all numbers anyway.
+    half = 0.0 if whole else float(f"0.5000001e{int(exponent[:8] or 0) - digits}")
+    return half if math.isfinite(half) else 0.0
