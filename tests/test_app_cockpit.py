@@ -10,14 +10,17 @@ import pytest
 from app_sweep import FakeSession, Sweep, busy_sweep, frame, toasts, until, widths
 from rich.cells import cell_len
 
+from sweeptui.app import run
 from sweeptui.app.actions import ACTIONS
 from sweeptui.app.cockpit import Cockpit, Leaving
 from sweeptui.app.columns import Columns
 from sweeptui.app.dialogs import Ask
 from sweeptui.app.screens.palette import Help
+from sweeptui.core.errors import UserError
 from sweeptui.core.limits import Ending
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import LeaseHeldError
+from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.trial import JobOutcome, Stage, TrialStatus
 
 DONE, BEST, FAILED, PAUSED, KILLED, RUNNING, QUEUED = 1, 5, 6, 7, 8, 9, 10
@@ -523,3 +526,20 @@ async def test_the_key_bar_shows_the_keys_of_the_pane_that_has_the_focus(tmp_pat
         assert "q quit" in frame(app)[-1]
         app.table.focus()
         await until(pilot, lambda: hidden in frame(app)[-1], hidden)
+
+
+def test_a_store_that_takes_no_order_to_stop_is_told_and_the_trials_are_looked_after(tmp_path, monkeypatch, capsys):
+    sweep = busy_sweep(tmp_path)
+    app = Cockpit(sweep.folder, utf8=True)
+    app.leaving = Leaving.FINISH
+    handed_over = []
+    monkeypatch.setattr(run, "go_on_in_background", lambda folder: handed_over.append(folder) or "")
+    database = sweep.folder / "sweep.db"
+    database.write_bytes(b"no database at all" * 100)
+    with pytest.raises(UserError):
+        SqliteStore.open(database)
+    assert run._detach(app) == 0
+    out, err = capsys.readouterr()
+    assert handed_over == [sweep.folder]
+    assert "could not be told to stop, and launches on:" in err
+    assert "goes on in the background" in out

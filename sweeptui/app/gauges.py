@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 2.0
 """So seldom that an idle screen stays idle."""
+GPU_LOOK_S = 10.0
+"""More seldom still: the GPUs are asked through a program."""
 HIGH = 0.9
 MOST_GPUS = 4
 GIB = 1 << 30
@@ -69,9 +72,13 @@ class Gauges:
         from sweeptui.app.screens.usage import gpus  # noqa: PLC0415
 
         told: Machine | None = None
+        cards: tuple[tuple[str, float, int], ...] = ()
+        due = 0.0
         psutil.cpu_percent()  # the first says nothing: it measures from one look to the next
         while not self._closed.wait(LOOK_S):
-            cards = tuple((gpu.index, gpu.busy, gpu.used or 0) for gpu in gpus() if gpu.busy is not None)
+            if time.monotonic() >= due:
+                due = time.monotonic() + GPU_LOOK_S
+                cards = tuple((gpu.index, gpu.busy, gpu.used or 0) for gpu in gpus() if gpu.busy is not None)
             cpu, memory = psutil.cpu_percent() / 100, psutil.virtual_memory().percent / 100
             seen = Machine(round(cpu, 2), round(memory, 2), cards)
             if seen != told:

@@ -126,15 +126,19 @@ def _signalled(app: Cockpit) -> int:
 
 
 def _detach(app: Cockpit) -> int:
+    what = "goes on in the background"
     if app.leaving is Leaving.FINISH:
-        with closing(SqliteStore.open(app.folder / DATABASE)) as store:
-            store.submit("stop", {}, whoami())
+        try:
+            with closing(SqliteStore.open(app.folder / DATABASE)) as store:
+                store.submit("stop", {}, whoami())
+            what = "stops after its running trials"
+        except UserError as error:  # the trials are looked after all the same
+            _complain(f"the sweep could not be told to stop, and launches on: {error}")
     problem = go_on_in_background(app.folder)
     if problem:
         _complain(f"the trials run on, but nobody runs the sweep: {problem}")
         _say(f"Go on with: sweeptui continue {_where(app.folder)}")
         return EXIT_FAILED
-    what = "stops after its running trials" if app.leaving is Leaving.FINISH else "goes on in the background"
     _say(f"{app.folder.name} {what}. Come back with: sweeptui attach {_where(app.folder)}")
     return _signalled(app)
 

@@ -165,8 +165,10 @@ class ProteinConfig(Model):
 
     @model_validator(mode="after")
     def _grid_is_finite(self) -> Self:
+        if self.method != "grid":
+            return self
         endless = [name for name, d in self.space.distributions.items() if d.cardinality is None]
-        if self.method == "grid" and endless:
+        if endless:
             text = f"is 'grid', and {endless[0]} has no end of values; give it values, or use int_uniform"
             raise mistakes(type(self).__name__, [(("method",), text, self.method)])
         return self
