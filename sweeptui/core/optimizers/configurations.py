@@ -9,8 +9,9 @@ from sweeptui.core.optimizers.base import SpaceExhaustedError
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
-    from sweeptui.core.optimizers.base import History
+    from sweeptui.core.optimizers.base import History, Suggestion
     from sweeptui.core.space import Space
     from sweeptui.core.trial import Params
 
@@ -46,6 +47,22 @@ def check_not_exhausted(space: Space, used: set[str]) -> None:
     """Raise `SpaceExhaustedError` where a finite space has nothing left."""
     if space.cardinality is not None and len(used) >= space.cardinality:
         raise SpaceExhaustedError(f"all {space.cardinality} configurations of the search space were tried")
+
+
+def one_by_one(choose: Callable[[int], Suggestion], first_number: int, n: int) -> list[Suggestion]:
+    """What `choose` gives for each trial in turn: fewer than `n` where the space is used up meanwhile.
+
+    Raises `SpaceExhaustedError` where it was used up before.
+    """
+    suggestions: list[Suggestion] = []
+    for number in range(first_number, first_number + n):
+        try:
+            suggestions.append(choose(number))
+        except SpaceExhaustedError:
+            if not suggestions:
+                raise
+            break
+    return suggestions
 
 
 def draw_unused(space: Space, used: set[str], rng: random.Random) -> Params:

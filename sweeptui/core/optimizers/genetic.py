@@ -11,13 +11,14 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
+from sweeptui.core.optimizers.base import Suggestion
 from sweeptui.core.optimizers.configurations import (
     check_not_exhausted,
     configuration_key,
     draw_unused,
     is_complete,
     is_new,
+    one_by_one,
     used_configurations,
 )
 from sweeptui.core.optimizers.seeding import stream_seed
@@ -60,18 +61,14 @@ class GeneticOptimizer:
             for entry in part
         )
         front = self._front(history.observations)
-        suggestions: list[Suggestion] = []
-        for offset in range(n):
-            rng = random.Random(stream_seed(self._seed, first_number + offset, "genetic"))  # noqa: S311
-            try:
-                suggestion = self._choose(position + offset, front, used, rng)
-            except SpaceExhaustedError:
-                if suggestions:
-                    break
-                raise
+
+        def choose(number: int) -> Suggestion:
+            rng = random.Random(stream_seed(self._seed, number, "genetic"))  # noqa: S311 - not cryptography
+            suggestion = self._choose(position + number - first_number, front, used, rng)
             used.add(configuration_key(self._space, suggestion.params))
-            suggestions.append(suggestion)
-        return suggestions
+            return suggestion
+
+        return one_by_one(choose, first_number, n)
 
     def _choose(self, position: int, front: Sequence[_Member], used: set[str], rng: random.Random) -> Suggestion:
         check_not_exhausted(self._space, used)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
-from sweeptui.core.optimizers.configurations import configuration_key, draw_unused, used_configurations
+from sweeptui.core.optimizers.base import Suggestion
+from sweeptui.core.optimizers.configurations import (
+    configuration_key,
+    draw_unused,
+    one_by_one,
+    used_configurations,
+)
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
@@ -31,15 +36,11 @@ class RandomOptimizer:
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
         used = used_configurations(self._space, history) if self._space.cardinality is not None else set()
-        suggestions: list[Suggestion] = []
-        for number in range(first_number, first_number + n):
+
+        def draw(number: int) -> Suggestion:
             rng = random.Random(stream_seed(self._seed, number, "random"))  # noqa: S311 - not cryptography
-            try:
-                params = draw_unused(self._space, used, rng)
-            except SpaceExhaustedError:
-                if suggestions:
-                    break
-                raise
+            params = draw_unused(self._space, used, rng)
             used.add(configuration_key(self._space, params))
-            suggestions.append(Suggestion(params, {"method": "random"}))
-        return suggestions
+            return Suggestion(params, {"method": "random"})
+
+        return one_by_one(draw, first_number, n)

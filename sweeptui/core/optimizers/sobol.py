@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.stats import qmc
 
-from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
+from sweeptui.core.optimizers.base import Suggestion
 from sweeptui.core.optimizers.configurations import (
     configuration_key,
     draw_unused,
     is_new,
+    one_by_one,
     used_configurations,
 )
 from sweeptui.core.optimizers.seeding import stream_seed
@@ -38,17 +39,14 @@ class SobolOptimizer:
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
         used = used_configurations(self._space, history)
-        suggestions: list[Suggestion] = []
-        for number, point in enumerate(self._points(first_number, n), first_number):
-            try:
-                suggestion = self._at(number, point, used)
-            except SpaceExhaustedError:
-                if suggestions:
-                    break
-                raise
+        points = self._points(first_number, n)
+
+        def choose(number: int) -> Suggestion:
+            suggestion = self._at(number, points[number - first_number], used)
             used.add(configuration_key(self._space, suggestion.params))
-            suggestions.append(suggestion)
-        return suggestions
+            return suggestion
+
+        return one_by_one(choose, first_number, n)
 
     def _points(self, first_number: int, n: int) -> list[list[float]]:
         if not self._space.axes:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sweeptui.core.errors import UserError
-from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
+from sweeptui.core.optimizers.base import Suggestion
 from sweeptui.core.optimizers.configurations import (
     check_not_exhausted,
     configuration_key,
     draw_unused,
     is_complete,
+    one_by_one,
     used_configurations,
 )
 from sweeptui.core.optimizers.seeding import stream_seed
@@ -59,28 +60,24 @@ def suggest(
     """
     used = used_configurations(space, history)
     told = events(space, history)
-    suggestions: list[Suggestion] = []
-    for number in range(first_number, first_number + n):
-        try:
-            check_not_exhausted(space, used)
-            params, problem = _choice(library, space, told, number)
-            if not problem and not space.allows(params):
-                problem = "does not know the constraints and proposed what they forbid"
-            if not problem and configuration_key(space, params) in used:
-                problem = "proposed what was tried before"
-            suggestion = Suggestion(params, {"method": method})
-            if problem:
-                rng = random.Random(stream_seed(seed, number, "random"))  # noqa: S311 - not cryptography
-                fallback = f"drawn at random because {method} {problem}"
-                suggestion = Suggestion(draw_unused(space, used, rng), {"method": "random", "fallback": fallback})
-        except SpaceExhaustedError:
-            if suggestions:
-                break
-            raise
+
+    def choose(number: int) -> Suggestion:
+        check_not_exhausted(space, used)
+        params, problem = _choice(library, space, told, number)
+        if not problem and not space.allows(params):
+            problem = "does not know the constraints and proposed what they forbid"
+        if not problem and configuration_key(space, params) in used:
+            problem = "proposed what was tried before"
+        suggestion = Suggestion(params, {"method": method})
+        if problem:
+            rng = random.Random(stream_seed(seed, number, "random"))  # noqa: S311 - not cryptography
+            fallback = f"drawn at random because {method} {problem}"
+            suggestion = Suggestion(draw_unused(space, used, rng), {"method": "random", "fallback": fallback})
         used.add(configuration_key(space, suggestion.params))
-        told = [*told, Event(number, suggestion.params)]
-        suggestions.append(suggestion)
-    return suggestions
+        told.append(Event(number, suggestion.params))
+        return suggestion
+
+    return one_by_one(choose, first_number, n)
 
 
 def _choice(library: Library, space: Space, told: list[Event], number: int) -> tuple[Params, str]:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
+from sweeptui.core.optimizers.base import Suggestion
 from sweeptui.core.optimizers.configurations import (
     check_not_exhausted,
     configuration_key,
     draw_unused,
     is_complete,
     is_new,
+    one_by_one,
 )
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
@@ -63,19 +64,8 @@ class ProteinOptimizer:
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
         with self._threads.limit(limits=1):
-            return self._suggest(history, first_number, n)
-
-    def _suggest(self, history: History, first_number: int, n: int) -> list[Suggestion]:
-        turn = _Turn(self._space, self._axes, self._options, self._sign, self._seed, history)
-        suggestions: list[Suggestion] = []
-        for number in range(first_number, first_number + n):
-            try:
-                suggestions.append(turn.suggest(number))
-            except SpaceExhaustedError:
-                if suggestions:
-                    break
-                raise
-        return suggestions
+            turn = _Turn(self._space, self._axes, self._options, self._sign, self._seed, history)
+            return one_by_one(turn.suggest, first_number, n)
 
 
 class _Turn:
