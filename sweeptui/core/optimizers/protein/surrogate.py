@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweeptui.core.optimizers.protein.axes import Axes
-    from sweeptui.core.optimizers.protein.settings import ProteinOptions
+    from sweeptui.core.settings import ProteinSettings
 
     Array = NDArray[np.float64]
 
@@ -64,7 +64,7 @@ class Draw:
     cost_target: float
 
     @classmethod
-    def of(cls, options: ProteinOptions, rng: np.random.Generator) -> Draw:
+    def of(cls, options: ProteinSettings, rng: np.random.Generator) -> Draw:
         cost_target = (1 + options.expansion_rate) * rng.uniform()
         beta, margin, optimism = rng.exponential(size=3)
         if not options.randomize_acquisition:
@@ -105,7 +105,7 @@ class Surrogate:
     def __init__(
         self,
         axes: Axes,
-        options: ProteinOptions,
+        options: ProteinSettings,
         kept: NDArray[np.int_],
         points: Array,
         scores: Array,
