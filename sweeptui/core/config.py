@@ -35,7 +35,8 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
-from sweeptui.core.search import ParameterConfig, ProteinConfig, ProteinSettings
+from sweeptui.core.search import ParameterConfig, ProteinConfig
+from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space
 from sweeptui.core.trial import FailureKind, Stage
 
