@@ -72,6 +72,8 @@ def environment(wandb: WandbConfig, sweep: str, files: Files, trial: Trial, job:
         "WANDB_NAME": f"{sweep}.{trial.id}" + (".eval" if job.stage is Stage.EVAL else "") + attempt,
         "WANDB_JOB_TYPE": job.stage.value,
         "WANDB_RESUME": "allow",
+        # Where the learning curve is read from.
+        "WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL": "2",
         "WANDB_DIR": os.fspath(files.wandb(job)),
         "WANDB_SWEEP_PARAM_PATH": os.fspath(config_file(files.trial_dir(trial.number))),
     }

@@ -87,9 +87,9 @@ def _translate(spec: Mapping[str, Any]) -> Fields:
     for key in required:
         if key not in given:
             raise FieldError(key, f"is missing; {name} needs {' and '.join(required)}")
-    for key in given:
-        if key not in ("value", "values") and isinstance(given[key], str):
-            raise FieldError(key, f"is {given[key]!r}, which is text{_in_yaml(given[key])}; it must be a number")
+    for key, value in given.items():
+        if key not in ("value", "values") and isinstance(value, str):
+            raise FieldError(key, f"is {value!r}, which is text{_in_yaml(value)}; it must be a number")
     fields = make({**optional, **given})
     distribution_from(fields)
     return fields
