@@ -20,12 +20,13 @@ from sweeptui.core.optimizers.configurations import (
 )
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
+from sweeptui.core.optimizers.protein.fidelity import usable
 from sweeptui.core.optimizers.protein.gp import ModelError
 from sweeptui.core.optimizers.protein.settings import ProteinOptions
 from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
 from sweeptui.core.optimizers.protein.targets import (
     MAX_TRAINING,
-    pareto_front,
+    complete_front,
     training_subset,
     usable_costs,
 )
@@ -86,7 +87,9 @@ class _Turn:
         pending = [trial.params for trial in waiting]
         self._running = [configuration_key(space, params) for params in pending]
         self._unbelieved = self._points(pending)
-        self._position = len(self._observations) + len(self._failed) + len(pending)
+        # A trial may come with points of its learning curve.
+        self._trials = len({observation.number for observation in self._observations})
+        self._position = self._trials + len(self._failed) + len(pending)
         self._surrogate: Surrogate | None = None
 
     def suggest(self, number: int) -> Suggestion:
@@ -103,7 +106,7 @@ class _Turn:
         if self._position == 0 and options.seed_with_search_center:
             return Suggestion(self._space.center(), {"method": "center"})
         designed = options.num_random_samples + int(options.seed_with_search_center)
-        if self._position < designed or len(self._observations) < MIN_OBSERVATIONS:
+        if self._position < designed or self._trials < MIN_OBSERVATIONS:
             return self._sobol(number)
         if options.resample_frequency and number % options.resample_frequency == 0:
             return self._resample()
@@ -126,9 +129,10 @@ class _Turn:
 
     def _resample(self) -> Suggestion:
         """The configuration of the front that was run the fewest times, the cheapest of those."""
-        scores, costs = self._targets()
-        runs = [configuration_key(self._space, o.params) for o in self._observations] + self._running
-        front = [self._observations[index] for index in pareto_front(scores, costs)]
+        scores, costs, fidelities = self._targets()
+        ended = [o for o in self._observations if o.fidelity >= 1]
+        runs = [configuration_key(self._space, o.params) for o in ended] + self._running
+        front = [self._observations[index] for index in complete_front(scores, costs, fidelities)]
         chosen = min(front, key=lambda o: runs.count(configuration_key(self._space, o.params)))
         params = {name: chosen.params[name] for name in self._space.names}
         return Suggestion(params, {"method": "resample", "resample_of": chosen.number})
@@ -147,11 +151,11 @@ class _Turn:
             params = self._space.decode(ranked.points[index].tolist())
             if not is_new(self._space, params, self._used):
                 continue
-            mean, std = surrogate.scores.restore(float(ranked.mean[index]), float(ranked.std[index]))
+            mean, std = surrogate.expected(ranked.points[index])
             provenance: dict[str, Any] = {
                 "method": "protein",
                 "acquisition": self._options.acquisition,
-                "n_observations": len(self._observations),
+                "n_observations": self._trials,
             }
             predicted = {"score_mean": self._sign * mean, "score_std": std, "cost_mean": float(ranked.cost[index])}
             provenance |= {name: value for name, value in predicted.items() if math.isfinite(value)}
@@ -186,17 +190,22 @@ class _Turn:
 
     def _fitted(self) -> Surrogate:
         if self._surrogate is None:
-            scores, costs = self._targets()
+            scores, costs, fidelities = self._targets()
             kept = training_subset(scores)
             points = self._points([self._observations[index].params for index in kept])
             failed = self._failed[-MAX_TRAINING:]
-            self._surrogate = Surrogate(self._axes, self._options, kept, points, scores, costs, failed)
+            self._surrogate = Surrogate(self._axes, self._options, kept, points, scores, costs, fidelities, failed)
         return self._surrogate
 
-    def _targets(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scores with the sign in which more is better, and costs."""
+    def _targets(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Scores with the sign in which more is better, what complete trainings cost, and the shares that were done.
+
+        Training costs what its steps cost: half of them, half as much.
+        """
         scores = np.array([self._sign * o.score for o in self._observations], dtype=np.float64)
-        return scores, usable_costs(np.array([o.cost for o in self._observations], dtype=np.float64))
+        shares = usable(np.array([o.fidelity for o in self._observations], dtype=np.float64))
+        costs = np.array([o.cost for o in self._observations], dtype=np.float64)
+        return scores, usable_costs(costs / shares), shares
 
     def _points(self, configurations: Sequence[Params]) -> NDArray[np.float64]:
         rows = [self._space.encode(params) for params in configurations]
@@ -207,5 +216,9 @@ Entry = TypeVar("Entry", "Observation", "FailedTrial", "PendingTrial")
 
 
 def _inside(space: Space, entries: Iterable[Entry]) -> list[Entry]:
-    """Those that are points of the space, by number."""
-    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=lambda entry: entry.number)
+    """Those that are points of the space, by number; points of a learning curve from its end to its beginning."""
+    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=_place)
+
+
+def _place(entry: Observation | FailedTrial | PendingTrial) -> tuple[int, float]:
+    return entry.number, -getattr(entry, "fidelity", 1.0)

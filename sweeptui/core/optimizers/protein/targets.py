@@ -66,3 +66,14 @@ def pareto_front(y: NDArray[np.float64], costs: NDArray[np.float64]) -> NDArray[
     order = np.lexsort((np.arange(len(y)), -y, costs))
     best_so_far = np.concatenate(([-np.inf], np.maximum.accumulate(y[order])[:-1]))
     return order[y[order] > best_so_far]
+
+
+def complete_front(
+    y: NDArray[np.float64], costs: NDArray[np.float64], fidelities: NDArray[np.float64]
+) -> NDArray[np.int_]:
+    """The front of the complete trials: an unfinished one is cheap because it was ended. Of all, where none is."""
+    complete = np.flatnonzero(fidelities == 1)
+    if not len(complete):
+        return pareto_front(y, costs)
+    front: NDArray[np.int_] = complete[pareto_front(y[complete], costs[complete])]
+    return front
