@@ -66,13 +66,13 @@ class Hyperparameters:
     """One for each axis."""
     log_noise: float
     """Of the noise variance as a share of the signal variance."""
-    shortfall: Array | None = None
-    """Where there are unfinished trials: see `fidelity`."""
+    discrepancy: Array | None = None
+    """Where not all are complete trials of the sweep: see `fidelity`."""
 
     @property
     def vector(self) -> Array:
         own = np.append(self.log_lengthscales, self.log_noise)
-        return own if self.shortfall is None else np.append(own, self.shortfall)
+        return own if self.discrepancy is None else np.append(own, self.discrepancy)
 
     @classmethod
     def of(cls, vector: Array, axes: int) -> Hyperparameters:
@@ -85,8 +85,8 @@ class GaussianProcess:
 
     Constant mean and signal variance at their most probable values given the rest (the mean has a flat
     prior, the variance an inverse-gamma one), so that a fit searches lengthscales and noise only.
-    `fidelities`: the share of its training that each row had, None where all are complete. Predictions are of complete
-    ones.
+    `shares`: of its training that each row had, or `fidelity.FOREIGN`; None where all are complete. Predictions are of
+    complete ones.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class GaussianProcess:
         feature_axis: NDArray[np.int_],
         kernel: Kernel,
         hyperparameters: Hyperparameters,
-        fidelities: Array | None = None,
+        shares: Array | None = None,
     ) -> None:
         self._kernel = kernel
-        self._fidelities = fidelities
+        self._shares = shares
         self.hyperparameters = hyperparameters
         self._inverse_scale = np.exp(-hyperparameters.log_lengthscales)[feature_axis]
         self._x = x * self._inverse_scale
@@ -108,9 +108,9 @@ class GaussianProcess:
 
     def _condition(self) -> None:
         covariance = self._kernel.of(_squared_distances(self._x, self._x))[0]
-        if self._fidelities is not None and self.hyperparameters.shortfall is not None:
-            shortfall = fidelity.Shortfall.of(self._fidelities, self.hyperparameters.shortfall)
-            covariance = covariance * shortfall.factor + shortfall.shift
+        if self._shares is not None and self.hyperparameters.discrepancy is not None:
+            discrepancy = fidelity.Discrepancy.of(self._shares, self.hyperparameters.discrepancy)
+            covariance = covariance * discrepancy.factor + discrepancy.shift
         self._inverse = _invert(covariance, math.exp(self.hyperparameters.log_noise))[0]
         row_sums = self._inverse.sum(axis=1)
         self.mean = float(row_sums @ self._y / row_sums.sum())
@@ -132,8 +132,8 @@ class GaussianProcess:
         variance, constant = self.variance, self.mean
         self._x = np.concatenate([self._x, x * self._inverse_scale])
         self._y = np.concatenate([self._y, mean])
-        if self._fidelities is not None:
-            self._fidelities = np.concatenate([self._fidelities, np.ones(len(x))])
+        if self._shares is not None:
+            self._shares = np.concatenate([self._shares, np.ones(len(x))])
         self._condition()
         # A belief is no evidence: it says nothing about how large the signal is.
         self.variance, self.mean = variance, constant
@@ -173,10 +173,10 @@ def fit(
     kernel: Kernel,
     starts: list[Hyperparameters],
     iterations: int,
-    fidelities: Array | None = None,
+    shares: Array | None = None,
 ) -> tuple[Hyperparameters, float]:
     """The most probable hyperparameters found, and the log of the evidence times their prior density."""
-    posterior = _Posterior(x, y, feature_axis, kernel, fidelities)
+    posterior = _Posterior(x, y, feature_axis, kernel, shares)
     best: tuple[float, Array] | None = None
     for start in starts:
         found = minimize(
@@ -198,16 +198,16 @@ class _Posterior:
     """Minus the log posterior of a vector of hyperparameters, and its gradient."""
 
     def __init__(
-        self, x: Array, y: Array, feature_axis: NDArray[np.int_], kernel: Kernel, fidelities: Array | None
+        self, x: Array, y: Array, feature_axis: NDArray[np.int_], kernel: Kernel, shares: Array | None
     ) -> None:
         self._x, self._y, self._feature_axis, self._kernel = x, y, feature_axis, kernel
-        self._fidelities = fidelities
+        self._shares = shares
         self.axes = int(feature_axis.max()) + 1
         self._prior_centre = length_prior_centre(self.axes)
         self.low = np.append(np.full(self.axes, math.log(SHORTEST)), math.log(NOISE_FLOOR))
         longest = math.log(LONGEST * math.sqrt(self.axes))
         self.high = np.append(np.full(self.axes, longest), math.log(NOISE_CEILING))
-        if fidelities is not None:
+        if shares is not None:
             self.low, self.high = np.append(self.low, fidelity.LOW), np.append(self.high, fidelity.HIGH)
 
     def start(self, hyperparameters: Hyperparameters) -> Array:
@@ -222,10 +222,10 @@ class _Posterior:
         n = len(self._y)
         x = self._x * np.exp(-logs)[self._feature_axis]
         kernel, slope = self._kernel.of(_squared_distances(x, x))
-        covariance, shortfall = kernel, None
-        if self._fidelities is not None:
-            shortfall = fidelity.Shortfall.of(self._fidelities, vector[axes + 1 :])
-            covariance, slope = kernel * shortfall.factor + shortfall.shift, slope * shortfall.factor
+        covariance, discrepancy = kernel, None
+        if self._shares is not None:
+            discrepancy = fidelity.Discrepancy.of(self._shares, vector[axes + 1 :])
+            covariance, slope = kernel * discrepancy.factor + discrepancy.shift, slope * discrepancy.factor
         inverse, log_determinant = _invert(covariance, noise)
         row_sums = inverse.sum(axis=1)
         residual = self._y - row_sums @ self._y / row_sums.sum()
@@ -240,10 +240,10 @@ class _Posterior:
         gradient[axes] = 0.5 * noise * float(np.trace(sensitivity))
         prior, prior_gradient = self._prior(logs, log_noise, noise)
         gradient[: axes + 1] += prior_gradient
-        if shortfall is not None:
+        if discrepancy is not None:
             own_prior, own_gradient = fidelity.log_prior(vector[axes + 1 :])
             prior += own_prior
-            gradient[axes + 1 :] = shortfall.gradient(sensitivity, kernel) + own_gradient
+            gradient[axes + 1 :] = discrepancy.gradient(sensitivity, kernel) + own_gradient
         return -(evidence + prior), -gradient
 
     def _prior(self, logs: Array, log_noise: float, noise: float) -> tuple[float, Array]:

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 
 from sweeptui.core.optimizers.protein import acquisition
 from sweeptui.core.optimizers.protein.feasibility import log_success
+from sweeptui.core.optimizers.protein.fidelity import FOREIGN
 from sweeptui.core.optimizers.protein.gp import (
     GaussianProcess,
     Hyperparameters,
@@ -100,8 +101,9 @@ class Ranked:
 class Surrogate:
     """Models of score and cost.
 
-    `scores` (more is better), `costs` (of a complete training) and `fidelities` are of all observations, ordered by
-    trial number; `points`, in that order, of those in `kept`, which the models see. Raises `ModelError`.
+    `scores` (more is better), `costs` (of a complete training) and `shares` (of it that was done, or `FOREIGN`) are of
+    all observations, ordered by trial number; `points`, in that order, of those in `kept`, which the models see. Raises
+    `ModelError`.
     """
 
     def __init__(
@@ -112,20 +114,25 @@ class Surrogate:
         points: Array,
         scores: Array,
         costs: Array,
-        fidelities: Array,
+        shares: Array,
         failed: Array,
     ) -> None:
         self._axes = axes
         self._options = options
         self._features = features = axes.features(points)
         self._failed_features = axes.features(failed)
-        self.costs = standardise_costs(costs)
-        self.front = complete_front(scores, costs, fidelities)
-        partial = fidelities[kept] if (fidelities[kept] < 1).any() else None
+        self.front = complete_front(scores, costs, shares)
+        # What another sweep's trials cost, on another machine perhaps, is not this one's.
+        own = shares > FOREIGN
+        self.costs = standardise_costs(costs, own)
+        partial = shares[kept] if (shares[kept] < 1).any() else None
         self._explanations = explain(axes, features, scores[kept], partial)
-        self._cost_gp = None if self.costs.constant else _regress(axes, features, self.costs.values[kept])
+        ours = own[kept]
+        self._cost_gp = None
+        if not self.costs.constant:
+            self._cost_gp = _regress(axes, features[ours], self.costs.values[kept][ours])
         # What an unfinished trial would have reached is a guess: it is nothing to improve on while others have ended.
-        proven = np.flatnonzero(fidelities[kept] == 1) if (fidelities[kept] == 1).any() else np.arange(len(kept))
+        proven = np.flatnonzero(shares[kept] == 1) if (shares[kept] == 1).any() else np.arange(len(kept))
         means = [each.model.predict_mean(features[proven]) for each in self._explanations]
         self._best_means = [float(mean.max()) for mean in means]
         self.incumbent = int(kept[proven[int(means[0].argmax())]])
@@ -289,10 +296,10 @@ class Explanation:
     model: GaussianProcess
 
 
-def explain(axes: Axes, features: Array, scores: Array, fidelities: Array | None = None) -> list[Explanation]:
+def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = None) -> list[Explanation]:
     """The explanations of the scores with the most evidence, the best first.
 
-    `fidelities`: the share of the training that each score was reached in, None where all are complete.
+    `shares`: of the training that each score was reached in, or `FOREIGN`; None where all are complete ones.
     """
     learnt = training_subset(scores, MAX_FIT)
 
@@ -304,7 +311,7 @@ def explain(axes: Axes, features: Array, scores: Array, fidelities: Array | None
             kernel,
             default_starts(axes.count),
             FIT_ITERATIONS,
-            None if fidelities is None else fidelities[learnt],
+            None if shares is None else shares[learnt],
         )
         return evidence + warped.log_density * len(learnt) / len(scores), warped, kernel, found
 
@@ -319,7 +326,7 @@ def explain(axes: Axes, features: Array, scores: Array, fidelities: Array | None
         Explanation(
             float(weight),
             warped,
-            GaussianProcess(features, warped.values, axes.feature_axis, kernel, found, fidelities),
+            GaussianProcess(features, warped.values, axes.feature_axis, kernel, found, shares),
         )
         for weight, (_, warped, kernel, found) in zip(weights, fits, strict=True)
         if weight > 0
