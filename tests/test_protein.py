@@ -20,7 +20,6 @@ from sweeptui.core.optimizers.protein.acquisition import log_expected_improvemen
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.candidates import MAX_CENTRES, around, choose_centres
 from sweeptui.core.optimizers.protein.optimizer import ProteinOptimizer
-from sweeptui.core.optimizers.protein.settings import ProteinOptions
 from sweeptui.core.optimizers.protein.targets import (
     MAX_TRAINING,
     pareto_front,
@@ -29,6 +28,7 @@ from sweeptui.core.optimizers.protein.targets import (
 )
 from sweeptui.core.optimizers.protein.warp import warps
 from sweeptui.core.optimizers.random import RandomOptimizer
+from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Choice, Integer, LogUniform, Space, Uniform
 from sweeptui.core.trial import Observation
 
@@ -355,15 +355,15 @@ def test_randomize_acquisition(acquisition: str) -> None:
         ({"expansion_rate": -0.1}, "expansion_rate is -0.1"),
         ({"ucb_beta": "2"}, "ucb_beta is '2'"),
         ({"seed_with_search_center": 1}, "seed_with_search_center is 1"),
-        ({"acquisition": "pi"}, "must be one of ei, naive, ucb"),
+        ({"acquisition": "pi"}, "acquisition is 'pi'"),
         ({"resample_frequency": 1}, "resample_frequency is 1"),
         ({"random_suggestions": 0, "suggestions_per_pareto": 0}, "both 0"),
-        ({"random_sugestions": 9}, "random_sugestions is no setting"),
+        ({"random_sugestions": 9}, "random_sugestions is not a field"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(UserError, match=named):
-        ProteinOptions.from_mapping(settings)
+        ProteinSettings.from_mapping(settings)
 
 
 # Fallbacks are marked

@@ -22,7 +22,6 @@ from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
 from sweeptui.core.optimizers.protein.fidelity import FOREIGN, usable
 from sweeptui.core.optimizers.protein.gp import ModelError
-from sweeptui.core.optimizers.protein.settings import ProteinOptions
 from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
 from sweeptui.core.optimizers.protein.targets import (
     MAX_TRAINING,
@@ -31,6 +30,7 @@ from sweeptui.core.optimizers.protein.targets import (
     usable_costs,
 )
 from sweeptui.core.optimizers.seeding import stream_seed
+from sweeptui.core.settings import ProteinSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,14 +49,14 @@ MORE_DRAWS = 7
 class ProteinOptimizer:
     """Centre, then Sobol points, then candidates around the Pareto front judged by Gaussian processes.
 
-    `settings`: see `ProteinOptions`. Raises `UserError` for settings that make no sense. Where fewer than `n`
+    `settings`: see `ProteinSettings`. Raises `UserError` for settings that make no sense. Where fewer than `n`
     configurations are left `suggest` returns those, and raises `SpaceExhaustedError` when there are none.
     """
 
     def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
         self._space = space
         self._sign = -1.0 if goal == "minimize" else 1.0
-        self._options = ProteinOptions.from_mapping(settings)
+        self._options = ProteinSettings.from_mapping(settings)
         self._seed = seed
         self._axes = Axes(space)
         # Sums over several threads round differently from machine to machine, and matrices as small as these are
@@ -73,7 +73,7 @@ class _Turn:
     """One call of `suggest`: each suggestion is pending for the next."""
 
     def __init__(
-        self, space: Space, axes: Axes, options: ProteinOptions, sign: float, seed: int, history: History
+        self, space: Space, axes: Axes, options: ProteinSettings, sign: float, seed: int, history: History
     ) -> None:
         self._space, self._axes, self._options, self._sign, self._seed = space, axes, options, sign, seed
         # A long history is gone through once: this is what the time of a suggestion grows with.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from sweeptui.core.optimizers.protein import acquisition
@@ -23,6 +22,7 @@ from sweeptui.core.optimizers.protein.gp import (
     fit,
 )
 from sweeptui.core.optimizers.protein.prediction import expected
+from sweeptui.core.optimizers.protein.search import Ranked, Search
 from sweeptui.core.optimizers.protein.targets import complete_front, standardise_costs, training_subset
 from sweeptui.core.optimizers.protein.warp import Warped, warps
 
@@ -30,17 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweeptui.core.optimizers.protein.axes import Axes
-    from sweeptui.core.optimizers.protein.settings import ProteinOptions
+    from sweeptui.core.settings import ProteinSettings
 
     Array = NDArray[np.float64]
 
-CLIMBED = 6
-"""Candidates that climb the acquisition's gradient."""
-CLIMB_ITERATIONS = 30
-APART = 0.1
-"""Between the starts of climbs, as a share of the cube's diagonal."""
-ROUNDS = 3
-"""Of the search among the neighbours on discrete axes."""
 CAUTION = 1.0
 """Deviations of the predicted log cost that a candidate must stay below the cost limit: where nothing was tried yet,
 the model only knows the average."""
@@ -67,7 +60,7 @@ class Draw:
     cost_target: float
 
     @classmethod
-    def of(cls, options: ProteinOptions, rng: np.random.Generator) -> Draw:
+    def of(cls, options: ProteinSettings, rng: np.random.Generator) -> Draw:
         cost_target = (1 + options.expansion_rate) * rng.uniform()
         beta, margin, optimism = rng.exponential(size=3)
         if not options.randomize_acquisition:
@@ -80,25 +73,7 @@ class Draw:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """Candidates and what is predicted of them, in standardised units; `order` has the most wanted first."""
-
-    points: Array
-    mean: Array
-    std: Array
-    cost: Array
-    """In the user's unit."""
-    value: Array
-    over_cost: NDArray[np.bool_]
-
-    @property
-    def order(self) -> NDArray[np.int_]:
-        """What is over the cost limit comes last, the cheapest of it first."""
-        return np.lexsort((-self.value, np.where(self.over_cost, self.cost, 0.0), self.over_cost))
-
-
-class Surrogate:
+class Surrogate(Search["Draw"]):
     """Models of score and cost.
 
     `scores` (more is better), `costs` (of a complete training) and `shares` (of it that was done, or `FOREIGN`) are of
@@ -109,7 +84,7 @@ class Surrogate:
     def __init__(
         self,
         axes: Axes,
-        options: ProteinOptions,
+        options: ProteinSettings,
         kept: NDArray[np.int_],
         points: Array,
         scores: Array,
@@ -117,7 +92,7 @@ class Surrogate:
         shares: Array,
         failed: Array,
     ) -> None:
-        self._axes = axes
+        super().__init__(axes, options.global_search_scale)
         self._options = options
         self._features = features = axes.features(points)
         self._failed_features = axes.features(failed)
@@ -159,37 +134,6 @@ class Surrogate:
             mean, std = each.model.predict(features)
             parts.append((each.weight, float(mean[0]), math.hypot(float(std[0]), each.model.noise_std), each.warped))
         return expected(parts, len(self._features))
-
-    def rank(self, near: Array, anywhere: Array, draw: Draw) -> Ranked:
-        """Judge the candidates, and those that the best of them climb to: those of `near` within their reach."""
-        first = self._judge(self._axes.snap(np.concatenate([near, anywhere])), draw)
-        starts = self._starts(first)
-        climbed = np.array([self._climb(first.points[start], draw, bounded=start < len(near)) for start in starts])
-        climbed = self._axes.snap(climbed)
-        parts = [first, self._judge(climbed, draw)]
-        for _ in range(ROUNDS):
-            best = parts[-1].points[parts[-1].order[:2]]
-            near = self._axes.neighbours(best)
-            if not len(near):
-                break
-            parts.append(self._judge(near, draw))
-        if len(parts) > 2:
-            whole = _joined(parts)
-            again = [self._climb(start, draw, bounded=True) for start in whole.points[whole.order[:2]]]
-            parts.append(self._judge(self._axes.snap(np.array(again)), draw))
-        return _joined(parts)
-
-    def _starts(self, ranked: Ranked) -> list[int]:
-        """The most wanted candidates that are not all in one place."""
-        apart = (APART**2) * self._axes.count
-        chosen: list[int] = []
-        for index in ranked.order[:400].tolist():
-            point = ranked.points[index]
-            if all(((point - ranked.points[other]) ** 2).sum() > apart for other in chosen):
-                chosen.append(index)
-                if len(chosen) == CLIMBED:
-                    break
-        return chosen
 
     def _judge(self, points: Array, draw: Draw) -> Ranked:
         features = self._axes.features(points)
@@ -237,53 +181,21 @@ class Surrogate:
                     mean, std, log_cost, self._best_means[which] + draw.margin, COST_WEIGHT * self.costs.spread
                 )
 
-    def _climb(self, start: Array, draw: Draw, *, bounded: bool) -> Array:
-        """Gradient ascent on the numeric axes, within the local reach or in the whole cube."""
-        numeric = self._axes.numeric_features
-        if not numeric.any():
-            return start
-        features = self._axes.features(start[None, :])[0]
+    def _wanted(self, features: Array, draw: Draw) -> tuple[float, Array]:
         costly = None if self._options.acquisition == "ucb" else self._cost_gp
-
-        def loss(moving: Array) -> tuple[float, Array]:
-            features[numeric] = moving
-            log_cost, cost_slope = 0.0, np.zeros(len(features))
-            if costly is not None:
-                log_cost, _, cost_slope, _ = costly.gradients(features)
-            values, slopes = [], []
-            for which, each in enumerate(self._explanations):
-                mean, std, mean_slope, std_slope = each.model.gradients(features)
-                value, by_mean, by_std, by_cost = self._acquisition(
-                    which, np.array([mean]), np.array([std]), np.array([log_cost]), draw
-                )
-                values.append(value)
-                slopes.append(by_mean[0] * mean_slope + by_std[0] * std_slope + by_cost[0] * cost_slope)
-            together, shares = self._combined(values)
-            slope = shares[:, 0] @ np.array(slopes)
-            return -float(together[0]), -slope[numeric]
-
-        reach = self._axes.numeric_radius * self._options.global_search_scale if bounded else 1.0
-        first = features[numeric].copy()
-        found = minimize(
-            loss,
-            first,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(zip((first - reach).clip(0.0, 1.0), (first + reach).clip(0.0, 1.0), strict=True)),
-            options={"maxiter": CLIMB_ITERATIONS, "ftol": 1e-7},
-        )
-        features[numeric] = found.x if np.isfinite(found.x).all() else first
-        climbed: Array = self._axes.from_features(features[None, :], like=start[None, :])[0]
-        return climbed
-
-
-def _joined(parts: list[Ranked]) -> Ranked:
-    return Ranked(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("points", "mean", "std", "cost", "value", "over_cost")
-        )
-    )
+        log_cost, cost_slope = 0.0, np.zeros(len(features))
+        if costly is not None:
+            log_cost, _, cost_slope, _ = costly.gradients(features)
+        values, slopes = [], []
+        for which, each in enumerate(self._explanations):
+            mean, std, mean_slope, std_slope = each.model.gradients(features)
+            value, by_mean, by_std, by_cost = self._acquisition(
+                which, np.array([mean]), np.array([std]), np.array([log_cost]), draw
+            )
+            values.append(value)
+            slopes.append(by_mean[0] * mean_slope + by_std[0] * std_slope + by_cost[0] * cost_slope)
+        together, shares = self._combined(values)
+        return float(together[0]), shares[:, 0] @ np.array(slopes)
 
 
 @dataclass(frozen=True, slots=True)
