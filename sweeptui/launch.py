@@ -220,7 +220,7 @@ def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Lis
         tool,
         Files(path),
         LocalDispatcher(path),
-        schedulers.resolve(tool.scheduler),
+        schedulers.resolve(tool.scheduler, tool.scheduler_options),
         _service(tool, path / "optimizer.log"),
         listener=listener,
     )
@@ -260,7 +260,7 @@ def _check(tool: SweepTool, root: Path) -> None:
             f"dispatcher_type is {tool.dispatcher_type!r}, which this version cannot run; use 'local' "
             f"(--dispatcher local)"
         )
-    schedulers.resolve(tool.scheduler)
+    schedulers.resolve(tool.scheduler, tool.scheduler_options).check(tool.max_trials)
     space = tool.space
     folder = project_dir(tool)
     if not folder.is_dir():
