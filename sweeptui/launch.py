@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -259,6 +260,11 @@ def _check(tool: SweepTool, root: Path) -> None:
         raise UserError(
             f"dispatcher_type is {tool.dispatcher_type!r}, which this version cannot run; use 'local' "
             f"(--dispatcher local)"
+        )
+    if tool.metric_source == "wandb" and find_spec("wandb") is None:
+        raise UserError(
+            "metric_source is 'wandb', and the package wandb is not installed; install it with: "
+            "pip install 'sweeptui[wandb]'"
         )
     schedulers.resolve(tool.scheduler, tool.scheduler_options).check(tool.max_trials)
     space = tool.space
