@@ -426,7 +426,7 @@ def test_a_stopped_trial_is_an_observation_at_the_fidelity_it_reached() -> None:
     task, optimizer = Lines(27), RandomOptimizer(SPACE, goal="maximize", settings={}, seed=0)
     simulator = Simulator(ASHAScheduler(max_epochs=27, grace_period=1), optimizer, task, max_trials=12)
     state = simulator.run().state
-    known = history(state.trials, 13, state.ended, (), None, simulator.fidelity)
+    known = history(state.trials, 13, state.ended, fidelity=simulator.fidelity)
     assert len(known.observations) == 12
     assert not known.failures
     reached = {observation.number: observation.fidelity for observation in known.observations}

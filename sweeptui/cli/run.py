@@ -32,6 +32,7 @@ FIELDS = {
     "max_parallel_jobs": "max_parallel_jobs",
     "method": "protein_config.method",
     "seed": "seed",
+    "warm_start": "warm_start",
     "dispatcher": "dispatcher_type",
     "scheduler": "scheduler",
     "recipe_module": "recipe_module",
@@ -74,6 +75,7 @@ def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--max-parallel-jobs", type=click.IntRange(min=1), help="How many run at once.")
 @click.option("--method", help="bayes, random, or an installed optimizer's name.")
 @click.option("--seed", type=int, help="Of the suggestions and the trials.")
+@click.option("--warm-start", metavar="SWEEP", help="A sweep whose trials inform this one; the spaces may differ.")
 @click.option("--dispatcher", help="Where jobs run: local.")
 @click.option("--scheduler", help="optimizing, sequential, batch, asha, hyperband, pbt, ... (docs/schedulers.md).")
 @click.option("--scheduler-option", multiple=True, metavar="NAME=VALUE", help="One of its options; repeatable.")

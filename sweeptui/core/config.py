@@ -102,6 +102,10 @@ class SweepTool(Model):
     """Suggestions prepared before a slot is free; 0 waits for every result that is due. Chosen by the scheduler and
     max_parallel_jobs where it is not given."""
 
+    warm_start: str | None = None
+    """A sweep of the same root whose trials inform this one from its first suggestion on; its copies are kept, so it
+    may be deleted later."""
+
     recipe_module: str | None = None
     train_entrypoint: Text = "train"
     eval_entrypoint: str | None = "evaluate"
@@ -177,7 +181,7 @@ class SweepTool(Model):
             "evaluation_simulations": folded.evaluation_simulations,
         }
 
-    @field_validator("sweep_name")
+    @field_validator("sweep_name", "warm_start")
     @classmethod
     def _name_is_a_file_name(cls, name: str | None) -> str | None:
         if name is not None and not SWEEP_NAME.fullmatch(name):

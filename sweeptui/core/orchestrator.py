@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sweeptui.core import warmstart
 from sweeptui.core.checkpoints import Checkpoints
 from sweeptui.core.commands import Commands, Effect
 from sweeptui.core.disk import DiskGuard
@@ -80,8 +81,13 @@ class Orchestrator:
         self._disk_noted = ""
         checkpoints = Checkpoints(files, project_dir(tool))
         self._views = Views(store, scheduler, checkpoints, tool.protein_config.goal)
+        config = store.state.config
         self._suggestions = Suggestions(
-            optimizer, ahead=self._ahead(), fits=_fits(tool, store.state.config), fidelity=self._views.fidelity
+            optimizer,
+            ahead=self._ahead(),
+            fits=_fits(tool, config),
+            prior=warmstart.observations(config),
+            fidelity=self._views.fidelity,
         )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
         self._intents = Intents(store.state, files, self._suggestions, checkpoints)

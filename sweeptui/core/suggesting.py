@@ -74,13 +74,13 @@ def history(
     known: int,
     prepared: Sequence[PendingTrial] = (),
     fits: Callable[[Trial], bool] | None = None,
+    prior: Sequence[Observation] = (),
     fidelity: Fidelity = lambda _: 1.0,
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
     `prepared` are suggestions below `before` that no trial was made of yet. Trials that `fits` refuses are left out. A
-    trial without a cost is taken to cost the median of the others, 1 where none has
-    any.
+    trial without a cost is taken to cost the median of the others, 1 where none has any. `prior` are another sweep's.
     """
 
     def ended(trial: Trial) -> bool:
@@ -110,7 +110,7 @@ def history(
     def pending() -> list[PendingTrial]:
         return [PendingTrial(trial.number, trial.params) for trial in relevant() if not ended(trial)] + list(prepared)
 
-    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending))
+    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending), prior)
 
 
 class Suggestions:
@@ -122,9 +122,11 @@ class Suggestions:
         *,
         ahead: int,
         fits: Callable[[Trial], bool] | None = None,
+        prior: Sequence[Observation] = (),
         fidelity: Fidelity = lambda _: 1.0,
     ) -> None:
         self._service = service
+        self._prior = prior
         self._ahead = ahead
         self._fits = fits
         self._fidelity = fidelity
@@ -174,7 +176,8 @@ class Suggestions:
             known = trials[basis].known_ends if basis in trials else 0
         prepared = [PendingTrial(n, item.params) for n, item in self._ready]
         self._requested = number
-        self._service.request(history(trials, number, known, prepared, self._fits, self._fidelity), number, 1)
+        told = history(trials, number, known, prepared, self._fits, self._prior, self._fidelity)
+        self._service.request(told, number, 1)
 
     def next(self, number: int) -> Suggestion | None:
         """The suggestion for trial `number` if it is ready; it stays until `taken`."""

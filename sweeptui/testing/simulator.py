@@ -196,7 +196,7 @@ class Simulator:
 
     def _create(self) -> bool:
         number = self.state.last_trial + 1
-        known = history(self.state.trials, number, self.state.ended, (), None, self.fidelity)
+        known = history(self.state.trials, number, self.state.ended, fidelity=self.fidelity)
         suggested = self.optimizer.suggest(known, number, 1)
         if not suggested:
             return False
