@@ -59,7 +59,14 @@ class _Lazy(Sequence[T]):
         return self._list()[index]
 
 
-def observation(trial: Trial, cost: float, fidelity: Fidelity) -> Observation | None:
+def reported_share(trial: Trial) -> float:
+    """Of a stopped trial, the share of its steps that it did; 1 where it did not say of how many, and of any other."""
+    if trial.status is TrialStatus.STOPPED and trial.step is not None and trial.total_steps:
+        return min(1.0, trial.step / trial.total_steps)
+    return 1.0
+
+
+def observation(trial: Trial, cost: float, fidelity: Fidelity = reported_share) -> Observation | None:
     """What `trial` teaches, or None where it has no score to teach."""
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.STOPPED):
         return None
@@ -75,7 +82,7 @@ def history(
     prepared: Sequence[PendingTrial] = (),
     fits: Callable[[Trial], bool] | None = None,
     prior: Sequence[Observation] = (),
-    fidelity: Fidelity = lambda _: 1.0,
+    fidelity: Fidelity = reported_share,
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
@@ -123,7 +130,7 @@ class Suggestions:
         ahead: int,
         fits: Callable[[Trial], bool] | None = None,
         prior: Sequence[Observation] = (),
-        fidelity: Fidelity = lambda _: 1.0,
+        fidelity: Fidelity = reported_share,
     ) -> None:
         self._service = service
         self._prior = prior
