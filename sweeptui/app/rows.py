@@ -81,7 +81,8 @@ class Lines:
         self._room = room
         if self._columns is None or layout != self._columns.layout:
             self._columns, other = Columns(layout), True
-        if self._columns.learn(rows) or other:
+        grew = self._columns.learn(rows)
+        if self._columns.spread(room) or grew or other:
             self._kept.clear()
             self._styled.clear()
             return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeptui.cli.options import json_option, root_option, sweep_argument
+from sweeptui.cli.options import WholeNumber, json_option, root_option, sweep_argument
 from sweeptui.core.analysis.best import (
     PATCH_DIR,
     as_overrides,
@@ -35,7 +35,7 @@ THIN_RULE = "-" * 40
 
 @click.command()
 @sweep_argument
-@click.option("--top-n", type=click.IntRange(min=1), default=1, show_default=True, help="How many to print.")
+@click.option("--top-n", type=WholeNumber(1), default=1, show_default=True, help="How many to print.")
 @click.option("--show-scores", is_flag=True, help="Print the score of every trial that has one.")
 @click.option("--no-patch", is_flag=True, help="Write no config patch file.")
 @click.option(

@@ -277,8 +277,11 @@ class TrialPage(Page):
             pieces.append((time.strftime("%m-%d %H:%M:%S", time.localtime(job.started_at)), PLAIN))
             ended = job.ended_at if job.ended_at is not None else now
             pieces.append((f"  {wording.duration(ended - job.started_at)}", BOLD))
-        pieces += [(f"  {place}", QUIET)] if (place := wording.slot(job.slot)) else []
         lines = [line(*pieces)]
+        if place := wording.slot(job.slot):
+            beside_it = line(*pieces, (f"  {place}", QUIET))
+            below = [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(place, width - 8, QUIET)]
+            lines = [beside_it] if width_of(beside_it) <= width else [*lines, *below]
         used = wording.exit_summary(job.exit)
         if used:
             lines += [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(used, width - 8, QUIET)]
