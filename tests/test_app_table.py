@@ -192,7 +192,11 @@ async def test_the_menu_sorts_and_the_unknown_come_last(tmp_path):
     async with cockpit(sweep, size=(160, 40), select=DONE) as (app, pilot):
         await pilot.press("s")
         assert isinstance(app.screen, SortMenu)
-        await pilot.press("s", "s", "enter")
+        await pilot.press(*"zzz")
+        assert "no column has these letters" in screen(app)
+        await pilot.press("enter", *["backspace"] * 3, *"ate")
+        assert [option.id for option in app.screen.list.options] == ["state", "learning_rate"]
+        await pilot.press(*["backspace"] * 3, *"Sc", "enter")
         assert app.table.shown.field.name == "score"
         assert shown(app) == [5, 9, 4, 2, 1, 3, 6, 7, 8, 10]
         assert "score↓" in screen(app)
@@ -202,6 +206,8 @@ async def test_the_menu_sorts_and_the_unknown_come_last(tmp_path):
         assert "score↑" in screen(app)
         await pilot.press("s", "escape")
         assert app.table.shown.field.name == "score"
+        await pilot.press("s", "enter", "S")
+        assert "score↑" in screen(app), "without a letter, the column that it is sorted by already"
         await pilot.press("g")
         assert app.table.cursor == 3
         await pilot.press("j")

@@ -266,11 +266,14 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.table.select(message.trial)
 
     @on(TrialTable.Looked)
-    def _other_trials(self) -> None:
-        """The table's rows are painted first, as the answer to the key; then the rest, of the last of several."""
+    def look_again(self) -> None:
+        """Other trials are looked at. What is painted now goes first, as the answer to a key; then, once for several
+        keys, the rest.
+        """
         if not self._looked:
             self._looked = True
-            self.call_after_refresh(self._show_looked_at)
+            # Of the screen that never closes: what is to come after a paint of another one goes when that does.
+            self.screen_stack[0]._invoke_later(self._show_looked_at, self)
 
     def _show_looked_at(self) -> None:
         self._looked = False

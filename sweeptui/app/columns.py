@@ -242,7 +242,7 @@ class Columns:
         return left != before
 
     def header(self) -> Strip:
-        titles = []
+        titles: list[list[Piece]] = []
         for (text, style), *_ in self._titles:
             width = self.widths[len(titles)]
             titles.append([(text if cell_len(text) <= width else _shortened(text, width), style)])

@@ -43,7 +43,7 @@ def parse_trials(words: Iterable[str]) -> list[int]:
     return numbers
 
 
-class WholeNumber(click.ParamType):
+class WholeNumber(click.ParamType[int]):
     """A whole number, `least` or more where that is given. Raises `UserError`."""
 
     name = "integer"
