@@ -224,7 +224,7 @@ async def test_a_click_on_a_title_sorts_and_again_the_other_way_round(tmp_path):
         assert shown(app)[0] == BEST
         await pilot.click(offset=(x + 1, y))
         assert shown(app)[0] == 3
-        x = frame(app)[y].index("learning")
+        x = frame(app)[y].index("learni")
         await pilot.click(offset=(x + 1, y))
         rates = [app.snapshot.trial(number).params["trainer.algorithm.learning_rate"] for number in shown(app)]
         assert rates == sorted(rates)
@@ -447,6 +447,16 @@ async def test_a_categorical_parameter_is_filtered_and_completed(tmp_path):
         await pilot.press("tab")
         assert app.choosing.bar.input.value == "algo:sac"
         assert shown(app) == [2, 4]
+
+
+async def test_columns_are_fitted_again_where_the_same_width_has_another_frame(tmp_path):
+    sweep = busy_sweep(tmp_path)
+    async with cockpit(sweep, size=(80, 24), select=DONE) as (app, pilot):
+        await until(pilot, lambda: "learning_rate  clip_coef →" in screen(app), "two parameters")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "learni…_rate → │" in screen(app), "one, without its middle")
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, lambda: "learning_rate  clip_coef" in screen(app), "all of it again")
 
 
 # -- the watcher keeps its list of trials up to date

@@ -14,7 +14,7 @@ from sweeptui.app.fields import share_done
 from sweeptui.app.messages import Latest
 from sweeptui.app.plot import order
 from sweeptui.app.screens import about
-from sweeptui.app.screens.lines import Line, Section, columns, inner, line, said, stacked, table
+from sweeptui.app.screens.lines import Line, Section, columns, inner, line, rows_of, said, stacked, table
 from sweeptui.app.screens.page import LIST_SHARE, Page, actions_of, bindings_of
 from sweeptui.app.screens.usage import Gpu, Sampler, Usage, gpus
 from sweeptui.core.trial import Job, TrialStatus
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 2.0
 MAX_WAITING = 12
-CURVE_ROWS = 14
+LEAST_CURVE, MOST_CURVE = 10, 30
+"""Lines of the learning curve."""
 
 
 @dataclass
@@ -98,15 +99,17 @@ class SlotsPage(Page):
             return stacked(self._sections(snapshot, inner(width, ruled=self.ruled)), width, ruled=self.ruled)
         left = int(width * LIST_SHARE)
         right = width - left - 1
+        height = self.sheet.size.height
+        settings = about.settings(snapshot, pointed, right - 4)
         sections = [
-            about.settings(snapshot, pointed, right - 4),
+            replace(settings, title=f"{settings.title} of {pointed.id}"),
             about.why(snapshot, pointed, right - 4),
-            about.metrics(pointed, right - 4) if pointed.metrics else None,
-            about.curve(snapshot, pointed, right - 4, CURVE_ROWS),
+            *([about.metrics(pointed, right - 4)] if pointed.metrics else []),
         ]
-        first, *others = [section for section in sections if section is not None]
-        named = [replace(first, title=f"{first.title} of {pointed.id}"), *others]
-        return columns(self._sections(snapshot, left - 4), named, (left, right), self.sheet.size.height)
+        rows = max(LEAST_CURVE, min(MOST_CURVE, height - rows_of(sections) - 2))
+        curve = about.curve(snapshot, pointed, right - 4, rows)
+        sections += [curve] if curve is not None else []
+        return columns(self._sections(snapshot, left - 4), sections, (left, right), height)
 
     def plotted(self, snapshot: Snapshot) -> frozenset[int]:
         return order.wanted(snapshot, self.sheet.cursor, ()) if self.roomy else frozenset()
