@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,7 @@ from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.jobspec import argv_of, project_dir
+from sweeptui.core.limits import Ending, ExitCode
 from sweeptui.core.names import make_name
 from sweeptui.core.optimizers.base import History, Suggestion
 from sweeptui.core.optimizers.registry import is_foreign
@@ -34,10 +36,11 @@ from sweeptui.core.template import check, default_eval_command, default_train_co
 from sweeptui.core.trial import Job, Stage, Trial
 from sweeptui.dispatchers.local import LocalDispatcher
 from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweep_path, sweeps_dir
+from sweeptui.mirroring import Mirrored, fetch
+from sweeptui.mirroring import check as check_mirror
 from sweeptui.recipes.find import check_command
 
 if TYPE_CHECKING:
-    from sweeptui.core.limits import Ending
     from sweeptui.core.orchestrator import Listener
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.sqlite import Transaction
@@ -64,6 +67,8 @@ class Session:
     launch: dict[str, Any] = field(default_factory=dict)
     """What is stored beside the configuration: the recipe, whether the name was made up, which trials the optimizer is
     to forget, and whether some may be of another search space (`mixed`)."""
+    say: Callable[[str], None] = lambda _: None
+    """Told what the user should know and the store does not say; on any thread."""
     _orchestrator: Orchestrator | None = None
     _asked: bool | None = None
 
@@ -72,7 +77,22 @@ class Session:
         return self.path / DATABASE
 
     def run(self, listener: Listener | None = None) -> Ending:
-        """Run to the end, in the calling thread. Raises `LeaseHeldError` where another process runs the sweep."""
+        """Run to the end, in the calling thread. Raises `LeaseHeldError` where another process runs the sweep.
+
+        A sweep that another machine runs, as W&B says, is first followed until that machine falls silent.
+        """
+        if self.tool.store != "wandb":
+            return self._run(listener)
+        with Mirrored(self.path, self.tool, self.label, self.say) as mirror:
+            if not mirror.lead(listener, lambda: self._asked is not None):
+                return Ending(SweepStatus.INTERRUPTED, "left while another machine ran it", int(ExitCode.INTERRUPTED))
+            mirror.on_lost = self.interrupt
+            end = self._run(listener)
+            if mirror.lost:
+                mirror.set_aside(f"{mirror.lost}, and the trials on this machine were stopped")
+            return end
+
+    def _run(self, listener: Listener | None) -> Ending:
         with contextlib.closing(SqliteStore.open(self.database)) as store:
             self._take_lease(store)
             try:
@@ -134,10 +154,12 @@ def prepare(
     name = tool.sweep_name
     auto = name is None
     if name is None:
-        name = (None if new else _unfinished(root, recipe, tool)) or make_name(recipe or "sweep", sweep_names(root))
+        name = (None if new else _unfinished(root, recipe, tool)) or _made_up(recipe, root, tool)
     tool = tool.model_copy(update={"sweep_name": name})
     path = sweep_path(root, name)
     launch: dict[str, Any] = {"recipe": recipe, "auto_named": auto}
+    if tool.store == "wandb" and not auto and not SqliteStore.exists(path / DATABASE):
+        fetch(path, tool, label)
     try:
         with contextlib.closing(SqliteStore.open(path / DATABASE, readonly=True)) as store:
             stored, resumed = dict(store.state.config), bool(store.state.trials)
@@ -233,6 +255,12 @@ def _service(tool: SweepTool, log_path: Path | None) -> OptimizerService:
     )
 
 
+def _made_up(recipe: str | None, root: Path, tool: SweepTool) -> str:
+    name = make_name(recipe or "sweep", sweep_names(root))
+    # In a W&B project there may be sweeps of other machines, whose names are not known here.
+    return f"{name}-{secrets.token_hex(2)}" if tool.store == "wandb" else name
+
+
 def _complete(tool: SweepTool) -> SweepTool:
     """Fill in the commands that a recipe leaves to `recipe_module`, and where the jobs run."""
     folder = project_dir(tool).resolve()
@@ -261,6 +289,7 @@ def _check(tool: SweepTool, root: Path) -> None:
             f"(--dispatcher local)"
         )
     schedulers.resolve(tool.scheduler)
+    check_mirror(tool)
     space = tool.space
     folder = project_dir(tool)
     if not folder.is_dir():

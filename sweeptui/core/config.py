@@ -122,6 +122,15 @@ class SweepTool(Model):
     metric_regex: str | None = None
     """For metric_source "log", with a group named score, and perhaps step, total and cost."""
 
+    store: Literal["sqlite", "wandb"] = "sqlite"
+    """"wandb" mirrors the sweep to W&B besides, so that it can go on from there on any machine."""
+    wandb_project: Text | None = None
+    """WANDB_PROJECT where it is not given."""
+    wandb_entity: Text | None = None
+    """A W&B user or team; WANDB_ENTITY, or the one that the key belongs to, where it is not given."""
+    wandb_lease_ttl_s: Positive = 60.0
+    """How long W&B hears nothing of the machine that runs the sweep before another one takes over."""
+
     train_timeout_s: Positive | None = None
     eval_timeout_s: Positive | None = None
     queue_timeout_s: Positive | None = None
