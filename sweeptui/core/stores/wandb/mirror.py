@@ -141,7 +141,8 @@ class Mirror:
         else:
             self._meet(record)
         lease = self._remote.lease(max(self.book.epoch, record.rev[0] if record else 0))
-        mine = lease.machine == self.book.machine
+        deleted = not lease.machine and self.book.led and lease.epoch == self.book.epoch  # the one that was led here
+        mine = lease.machine == self.book.machine or deleted
         silent = self._silence.of(lease) >= max(lease.ttl_s, self._ttl_s)
         if lease.epoch and not (lease.released or mine or silent):
             if record is not None:
