@@ -80,7 +80,7 @@ class Standing:
             case "refused":
                 return f"W&B refuses, {waiting}: {self.message}"
             case "stopped":
-                return f"W&B: {waiting}; nobody sends what is left until the sweep runs again or `sweeptui sync`"
+                return f"W&B: {waiting} until the sweep is run again, or `sweeptui sync`"
         return self.message
 
 
