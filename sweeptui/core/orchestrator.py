@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweeptui.core import warmstart
 from sweeptui.core.commands import Commands, Effect
+from sweeptui.core.curves import Curves
 from sweeptui.core.disk import DiskGuard
 from sweeptui.core.dispatch import DispatchError
 from sweeptui.core.errors import UserError
@@ -30,7 +31,7 @@ from sweeptui.core.schedulers.base import Create, Evaluate, Stop, View
 from sweeptui.core.state import Change, SweepState, SweepStatus
 from sweeptui.core.stores.base import StoreBusyError, StoreFullError
 from sweeptui.core.suggesting import Suggestions
-from sweeptui.core.trial import FailureKind, Job, JobOutcome, Trial, TrialStatus
+from sweeptui.core.trial import FailureKind, Job, JobOutcome, Stage, Trial, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.core.config import SweepTool
@@ -78,7 +79,12 @@ class Orchestrator:
         self._disk_noted = ""
         config = store.state.config
         self._suggestions = Suggestions(
-            optimizer, ahead=_ahead(tool), fits=_fits(tool, config), prior=warmstart.observations(config)
+            optimizer,
+            ahead=_ahead(tool),
+            fits=_fits(tool, config),
+            prior=warmstart.observations(config),
+            # What an evaluation found is no point of the curve that the training reported.
+            curves=None if tool.has_eval else Curves(lambda number: store.scores(number, Stage.TRAIN)),
         )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
         self._intents = Intents(store.state, files, self._suggestions)
