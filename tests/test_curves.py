@@ -49,9 +49,11 @@ def test_what_is_nowhere_near_or_no_number_is_no_point(rows: list[ScoreRow]) -> 
     assert points(trial(step=None), complete(), reported(25)) == []
 
 
-def test_only_the_last_attempt_counts() -> None:
-    rows = [*reported(10, 25, 50), *reported(26, job=2)]
-    assert [p.score for p in points(trial(), complete(), rows)] == [0.26]
+def test_an_attempt_goes_on_with_the_curve_or_starts_it_again() -> None:
+    resumed = [*reported(13, 24, 50), ScoreRow(9, 2, 0.0, 48.0, 7.0)]
+    assert [p.score for p in points(trial(), complete(), resumed)] == [0.13, 0.24, 7.0]
+    afresh = [*reported(10, 25, 50), *reported(9, 26, job=2)]
+    assert [p.score for p in points(trial(), complete(), afresh)] == [0.09, 0.26]
 
 
 def test_curves_are_read_once_and_only_where_a_trial_was_stopped() -> None:

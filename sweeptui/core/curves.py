@@ -48,16 +48,21 @@ class Curves:
 
 
 def points(trial: Trial, observed: Observation, scores: Sequence[ScoreRow]) -> list[Observation]:
-    """The reports of the trial's last attempt that are nearest to `SHARES`, earliest first."""
+    """The reports that are nearest to `SHARES`, earliest first. An attempt that resumed goes on with the curve."""
     if not trial.step or not scores:
         return []
-    last = max(row.job for row in scores)
-    found: dict[float, float] = {}
+    curve: dict[float, float] = {}
+    job = scores[0].job
     for row in scores:
-        if row.job == last and row.step and math.isfinite(row.score):
-            share = observed.fidelity * row.step / trial.step
-            if 0 < share <= BEFORE_END * observed.fidelity:
-                found[share] = row.score
+        if row.step is None or row.step <= 0 or not math.isfinite(row.score):
+            continue
+        if row.job != job:
+            # It goes on from a checkpoint, or starts again: what it comes by once more was of the attempt before.
+            job, begins = row.job, row.step
+            curve = {step: score for step, score in curve.items() if step < begins}
+        curve[row.step] = row.score
+    shares = {observed.fidelity * step / trial.step: score for step, score in curve.items()}
+    found = {share: score for share, score in shares.items() if share <= BEFORE_END * observed.fidelity}
     chosen = set()
     for wanted in SHARES:
         near = min(found, key=lambda share: abs(math.log(share / wanted)), default=None)
