@@ -74,7 +74,7 @@ def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--max-parallel-jobs", type=click.IntRange(min=1), help="How many run at once.")
 @click.option("--method", help="bayes, random, or an installed optimizer's name.")
 @click.option("--seed", type=int, help="Of the suggestions and the trials.")
-@click.option("--dispatcher", help="Where jobs run: local.")
+@click.option("--dispatcher", help="Where jobs run: local, skypilot, hybrid_remote_train, or a plug-in's name.")
 @click.option("--scheduler", help="optimizing, sequential, or an installed scheduler's name.")
 @click.option("--set", "--overrides", "settings", multiple=True, metavar="FIELD=VALUE", help="Any field; repeatable.")
 @click.option("--args", "arguments", multiple=True, metavar="NAME=VALUE", help="The recipe's arguments; repeatable.")

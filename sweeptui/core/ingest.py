@@ -87,6 +87,8 @@ class Ingest:
         cost = next((r.cost for r in reversed(reports) if r.cost is not None), None)
         if cost is None and self._tool.cost_unit == "seconds":
             cost = end.run_s
+        if cost is None and self._tool.cost_unit == "usd":
+            cost = end.cost_usd
         last_stage = job.stage is Stage.EVAL or not self._tool.has_eval
         verdict = judge(
             job,

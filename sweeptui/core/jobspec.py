@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files, token
+from sweeptui.core.remote import SKYPILOT, route_of
 from sweeptui.core.template import Context, render
 from sweeptui.core.trial import Job, Stage, Trial
 
@@ -23,6 +25,8 @@ def project_dir(tool: SweepTool) -> Path:
 
 
 def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -> Context:
+    remote = route_of(tool, job.stage, trial.params) == SKYPILOT
+    here = files.trial_dir(trial.number)
     return Context(
         sweep=sweep,
         trial=trial.number,
@@ -30,7 +34,7 @@ def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job
         stage=job.stage,
         attempt=job.attempt,
         seed=trial.seed,
-        trial_dir=files.trial_dir(trial.number),
+        trial_dir=Path(tool.skypilot.trial_dir(sweep, trial.id)) if remote else here,
         report_path=files.reports(job),
         project_dir=project_dir(tool),
         metric=tool.protein_config.metric,
@@ -41,6 +45,7 @@ def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job
         eval_entrypoint=tool.eval_entrypoint,
         gpus=tool.gpus_per_trial,
         simulations=[simulation.model_dump(mode="json") for simulation in tool.evaluation_simulations],
+        python=tool.skypilot.python if remote else sys.executable,
     )
 
 
@@ -67,6 +72,7 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         partial.write_text(json.dumps(dict(trial.params)))
         partial.rename(params_file)
     train = job.stage is Stage.TRAIN
+    route = route_of(tool, job.stage, trial.params)
     return JobSpec(
         token=token(job),
         trial=trial.number,
@@ -85,6 +91,9 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         trial_dir=folder,
         log_path=files.log(job),
         report_path=files.reports(job),
+        route=route,
+        remote_dir=tool.skypilot.trial_dir(sweep, trial.id) if route == SKYPILOT else None,
+        queue_timeout_s=tool.queue_timeout_s,
         timeout_s=tool.train_timeout_s if train else tool.eval_timeout_s,
         grace_s=tool.kill_grace_s,
         cpus=tool.cpus_per_trial,

@@ -77,6 +77,8 @@ class Context:
     eval_entrypoint: str | None = None
     gpus: int = 0
     simulations: Sequence[Mapping[str, Any]] = ()
+    python: str = sys.executable
+    """On the machine where the job runs."""
 
     @property
     def run(self) -> str:
@@ -117,10 +119,6 @@ class Context:
     @property
     def simulations_json(self) -> str:
         return json.dumps(list(self.simulations))
-
-    @property
-    def python(self) -> str:
-        return sys.executable
 
     def value(self, name: str) -> str:
         """What one placeholder stands for, "" for what this sweep has not.
