@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -256,6 +257,11 @@ def checked(tool: SweepTool, root: Path) -> SweepTool:
 
 def _check(tool: SweepTool, root: Path) -> None:
     """Everything that would otherwise be found out by a failing first trial."""
+    if tool.metric_source == "wandb" and find_spec("wandb") is None:
+        raise UserError(
+            "metric_source is 'wandb', and the package wandb is not installed; install it with: "
+            "pip install 'sweeptui[wandb]'"
+        )
     schedulers.resolve(tool.scheduler)
     space = tool.space
     folder = project_dir(tool)

@@ -18,7 +18,7 @@ from sweeptui.cli.options import PairsCommand, root_option, sweep_argument
 from sweeptui.cli.project import ADVICE, default_words
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
-from sweeptui.recipes.find import list_recipes
+from sweeptui.recipes.find import find_recipe, list_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,6 +101,8 @@ def run(ctx: click.Context, /, *, recipe: str | None, root: Path, dry_run: bool,
     if recipe is None:
         return _no_recipe(ctx, root, is_headless=headless_wanted(given["headless"], given["as_json"]))
     tool = _tool(recipe, given)
+    for note in find_recipe(recipe, Path.cwd()).notes(limited=given["max_trials"] is not None):
+        click.echo(f"note: {note}", err=True)
     if dry_run:
         return _dry_run(recipe, tool, root, as_json=given["as_json"])
     is_headless = headless_wanted(given["headless"], given["as_json"])

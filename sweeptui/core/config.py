@@ -39,6 +39,7 @@ from sweeptui.core.remote import HYBRID, PLACES, SkypilotConfig
 from sweeptui.core.search import ParameterConfig, ProteinConfig
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space
+from sweeptui.core.tracking import WandbConfig
 from sweeptui.core.trial import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -125,9 +126,13 @@ class SweepTool(Model):
     capture_output: StrictBool = True
     """Without a screen, the lines of the jobs' logs are printed, too."""
 
-    metric_source: Literal["report", "log"] = "report"
+    metric_source: Literal["report", "log", "wandb"] = "report"
+    """Where the score comes from: what the script reports, its log, or its W&B run."""
     metric_regex: str | None = None
     """For metric_source "log", with a group named score, and perhaps step, total and cost."""
+
+    wandb: WandbConfig | None = None
+    """Where the W&B runs of the trials belong; without it, and with another metric_source, they are not told."""
 
     train_timeout_s: Positive | None = None
     eval_timeout_s: Positive | None = None
@@ -205,13 +210,6 @@ class SweepTool(Model):
             name_in(place, PLACES, "sweeptui.dispatchers")
         return routes
 
-    @field_validator("metric_source", mode="before")
-    @classmethod
-    def _metric_source_is_here(cls, source: Any) -> Any:
-        if source == "wandb":
-            raise mistake("is 'wandb', which is not available in this version; use 'report' or 'log'")
-        return source
-
     @field_validator("metric_regex")
     @classmethod
     def _regex_finds_a_score(cls, regex: str | None) -> str | None:
@@ -254,6 +252,11 @@ class SweepTool(Model):
         """Each trial is evaluated in a job of its own after its training."""
         by_recipe = self.train_command is None and self.recipe_module is not None and self.eval_entrypoint is not None
         return self.eval_command is not None or by_recipe
+
+    @property
+    def wandb_runs(self) -> WandbConfig | None:
+        """What the trials' own W&B runs are told; None where they are told nothing."""
+        return self.wandb or (WandbConfig() if self.metric_source == "wandb" else None)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

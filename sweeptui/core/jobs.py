@@ -32,6 +32,8 @@ class Jobs:
         self._files = files
         self.ends: dict[int, JobExit] = {}
         """By job id: ended, and not written."""
+        self._settling: dict[int, JobExit] = {}
+        """By job id: ended, but not all is known of the end."""
         self.started: dict[int, Started] = {}
         """By job id: started, and not written."""
         self.moved: dict[int, JobUpdate] = {}
@@ -53,6 +55,7 @@ class Jobs:
             for update in updates:
                 if update.token in jobs:
                     self._take(jobs[update.token], update)
+        self._settle()
 
     def write(self, tx: Transaction) -> None:
         """Write down what was started and what ended, and what that means for the trials."""
@@ -142,7 +145,7 @@ class Jobs:
         if update.slot is not None:
             self.moved[job.id] = self._merged(job.id, update)
         if update.exit is not None:
-            self.ends[job.id] = update.exit
+            self._settling[job.id] = update.exit
 
     def _merged(self, job_id: int, update: JobUpdate) -> JobUpdate:
         """With what an update before it said, and nobody wrote."""
@@ -150,3 +153,8 @@ class Jobs:
         if before is None or update.started_at is not None:
             return update
         return replace(update, started_at=before.started_at)
+
+    def _settle(self) -> None:
+        for job_id, end in list(self._settling.items()):
+            if self._ingest.settled(self._store.state.jobs[job_id], end):
+                self.ends[job_id] = self._settling.pop(job_id)

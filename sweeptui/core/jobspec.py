@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeptui.core import tracking
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files, token
@@ -46,6 +47,7 @@ def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job
         gpus=tool.gpus_per_trial,
         simulations=[simulation.model_dump(mode="json") for simulation in tool.evaluation_simulations],
         python=tool.skypilot.python if remote else sys.executable,
+        nested=tool.wandb_runs.nested if tool.wandb_runs else {},
     )
 
 
@@ -71,6 +73,10 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         partial = folder / "params.json.part"
         partial.write_text(json.dumps(dict(trial.params)))
         partial.rename(params_file)
+    wandb = tool.wandb_runs
+    if wandb is not None:
+        settings = {**context_of(tool, sweep, files, trial, job).settings, **trial.params}
+        tracking.write_files(wandb, files, job, settings)
     train = job.stage is Stage.TRAIN
     route = route_of(tool, job.stage, trial.params)
     return JobSpec(
@@ -79,6 +85,7 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         stage=job.stage,
         argv=tuple(argv),
         env={
+            **(tracking.environment(wandb, sweep, files, trial, job) if wandb else {}),
             **tool.env,
             "SWEEPTUI_SWEEP": sweep,
             "SWEEPTUI_RUN": f"{sweep}_{trial.id}",

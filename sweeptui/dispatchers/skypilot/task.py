@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 OURS = re.compile(r"st-[a-z0-9-]*-\d{4,}-[te]\d+-[0-9a-f]{6}")
 """What the names of our jobs look like."""
 _SLUG_CHARS = 18
-_LOCAL_ONLY = ("SWEEPTUI_PARAMS", "SWEEPTUI_TRIAL_DIR")
-"""Files here, which the runner makes anew there."""
+_LOCAL_ONLY = ("SWEEPTUI_PARAMS", "SWEEPTUI_TRIAL_DIR", "WANDB_DIR", "WANDB_SWEEP_PARAM_PATH")
+"""Files and folders here: those that matter, the runner makes anew there."""
 
 
 def suffix_of(sweep_id: str) -> str:
