@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import sky
 from sky import exceptions
+from sky.client import sdk as client
 
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, Place, RemoteState, Sighting, Submission
 from sweeptui.dispatchers.skypilot.task import OURS
@@ -261,7 +262,7 @@ class SkyGateway:
 
     def clouds(self) -> list[str]:
         """The clouds that SkyPilot may use."""
-        return [str(cloud) for cloud in sky.get(sky.enabled_clouds())]
+        return [str(cloud) for cloud in sky.get(client.enabled_clouds())]
 
     def estimate(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """What SkyPilot's optimizer chooses for a task, and its price."""
@@ -269,7 +270,7 @@ class SkyGateway:
         config["file_mounts"] = {}
         with sky.Dag() as dag:
             dag.add(sky.Task.from_yaml_config(config))
-        [chosen] = sky.get(sky.optimize(dag)).tasks
+        [chosen] = sky.get(client.optimize(dag)).tasks
         best = chosen.best_resources
         price = None
         with contextlib.suppress(Exception):
