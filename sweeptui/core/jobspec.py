@@ -13,6 +13,7 @@ from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files, token
 from sweeptui.core.remote import SKYPILOT, route_of
+from sweeptui.core.schedulers.base import Resources
 from sweeptui.core.template import Context, render
 from sweeptui.core.trial import Job, Stage, Trial
 
@@ -40,7 +41,7 @@ def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job
         project_dir=project_dir(tool),
         metric=tool.protein_config.metric,
         overrides=tool.train_overrides if job.stage is Stage.TRAIN else tool.eval_overrides,
-        checkpoint=trial.checkpoint,
+        checkpoint=tool.skypilot.seen_there(trial.checkpoint) if remote else trial.checkpoint,
         recipe_module=tool.recipe_module,
         train_entrypoint=tool.train_entrypoint,
         eval_entrypoint=tool.eval_entrypoint,
@@ -59,7 +60,9 @@ def argv_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
     return render(list(template), context_of(tool, sweep, files, trial, job))
 
 
-def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -> JobSpec:
+def spec_of(
+    tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job, resources: Resources | None = None
+) -> JobSpec:
     """Everything a dispatcher needs; makes the trial's folder and writes its parameters there.
 
     Raises `UserError` for a command that cannot be rendered, `OSError` where the folder cannot be written.
@@ -79,6 +82,9 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         tracking.write_files(wandb, files, job, settings)
     train = job.stage is Stage.TRAIN
     route = route_of(tool, job.stage, trial.params)
+    given = resources or Resources()
+    checkpoint = tool.skypilot.seen_there(trial.checkpoint) if route == SKYPILOT else trial.checkpoint
+    begins = {"SWEEPTUI_CHECKPOINT": checkpoint} if train and checkpoint else {}
     return JobSpec(
         token=token(job),
         trial=trial.number,
@@ -93,6 +99,7 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
             "SWEEPTUI_PARAMS": os.fspath(params_file),
             "SWEEPTUI_TRIAL_DIR": os.fspath(folder),
             "SWEEPTUI_SEED": str(trial.seed),
+            **begins,
         },
         cwd=project_dir(tool),
         trial_dir=folder,
@@ -101,8 +108,8 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         route=route,
         remote_dir=tool.skypilot.trial_dir(sweep, trial.id) if route == SKYPILOT else None,
         queue_timeout_s=tool.queue_timeout_s,
-        timeout_s=tool.train_timeout_s if train else tool.eval_timeout_s,
+        timeout_s=(given.time_limit or tool.train_timeout_s) if train else tool.eval_timeout_s,
         grace_s=tool.kill_grace_s,
-        cpus=tool.cpus_per_trial,
-        gpus=tool.gpus_per_trial,
+        cpus=tool.cpus_per_trial if given.cpus is None else given.cpus,
+        gpus=tool.gpus_per_trial if given.gpus is None else given.gpus,
     )

@@ -110,6 +110,13 @@ class SkypilotConfig(Model):
             raise mistakes(type(self).__name__, wrong)
         return self
 
+    def seen_there(self, checkpoint: str | None) -> str | None:
+        """A checkpoint as a remote job finds it: one in our bucket is below its mount."""
+        bucket = (self.checkpoints or "").rstrip("/") + "/"
+        if checkpoint is None or "://" not in bucket or not checkpoint.startswith(bucket):
+            return checkpoint
+        return f"{MOUNT}/{checkpoint.removeprefix(bucket)}"
+
     def trial_dir(self, sweep: str, trial: str) -> str:
         """The trial's folder on the remote machine; a relative one is below where jobs start."""
         if self.checkpoints is None or self.checkpoints == REPORTED:

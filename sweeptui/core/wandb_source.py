@@ -93,7 +93,7 @@ class WandbReader:
 
     def _report(self, values: Mapping[str, Any]) -> ParsedReport:
         step = values.get("_step")
-        metrics = {name: value for name, value in values.items() if not name.startswith("_") or name == self._metric}
+        metrics = self._own(values)
         self._last |= metrics
         return ParsedReport(
             step=float(step) if isinstance(step, int | float) else None,
@@ -101,13 +101,16 @@ class WandbReader:
             metrics=metrics,
         )
 
+    def _own(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if not name.startswith("_") or name == self._metric}
+
     def _closing(self) -> list[ParsedReport]:
         """The summary, where it says something that the history did not: it may hold the best, and not the last."""
         summary = self._summary or self._summary_file()
-        new = self._report(summary)
-        if all(self._last.get(name) == value for name, value in new.metrics.items()):
+        metrics = self._own(summary)
+        if all(self._last.get(name) == value for name, value in metrics.items()):
             return []
-        return [ParsedReport(score=new.score, metrics=new.metrics)]
+        return [ParsedReport(score=number(summary.get(self._metric)), metrics=metrics)]
 
     def _summary_file(self) -> dict[str, Any]:
         for folder in reversed(run_folders(self.folder, self._run_id)):
@@ -142,7 +145,7 @@ class Question:
     def __init__(self, entity: str, project: str, run_id: str, metric: str, timeout_s: float) -> None:
         self.path = "/".join(part for part in (entity, project, run_id) if part)
         self.answer: ParsedReport | None = None
-        self.said = "no answer"
+        self.said = f"no answer within {timeout_s:g} s"
         """What became of it, for a message."""
         self._metric = metric
         self._until = time.monotonic() + timeout_s
@@ -172,7 +175,7 @@ class Question:
     def _answered(self) -> bool:
         import wandb  # noqa: PLC0415 - heavy, and only asked where nothing lies on this machine
 
-        run = wandb.Api(timeout=max(1, int(min(20.0, self._timeout_s)))).run(self.path)
+        run = wandb.Api(timeout=max(1, int(min(10.0, self._timeout_s / 3)))).run(self.path)
         summary = flat(dict(run.summary_metrics))
         score = number(summary.get(self._metric))
         if score is not None:
