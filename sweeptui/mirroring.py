@@ -19,6 +19,7 @@ from sweeptui.core.errors import UserError
 from sweeptui.core.state import SweepState
 from sweeptui.core.stores.base import LeaseHeldError, StoreError
 from sweeptui.core.stores.sqlite import SqliteStore
+from sweeptui.core.tracking import WandbConfig
 from sweeptui.folders import DATABASE, existing_sweep
 from sweeptui.survey import kill_now
 
@@ -35,15 +36,15 @@ Say = Callable[[str], None]
 
 def project_of(tool: SweepTool) -> str:
     """The W&B project of a sweep. Raises `UserError` where none is named."""
-    project = tool.wandb_project or os.environ.get("WANDB_PROJECT", "")
+    project = (tool.wandb and tool.wandb.project) or os.environ.get("WANDB_PROJECT", "")
     if not project:
-        raise UserError("store is 'wandb' and wandb_project is not set; pass --wandb-project or set WANDB_PROJECT")
+        raise UserError("store is 'wandb' and wandb.project is not set; pass --wandb-project or set WANDB_PROJECT")
     return project
 
 
 def entity_of(tool: SweepTool) -> str | None:
     """The W&B user or team of a sweep; None for the one that the key belongs to."""
-    return tool.wandb_entity or os.environ.get("WANDB_ENTITY") or None
+    return (tool.wandb and tool.wandb.entity) or os.environ.get("WANDB_ENTITY") or None
 
 
 def check(tool: SweepTool) -> None:
@@ -182,7 +183,7 @@ class _Child:
             "sweep": folder.name,
             "project": project_of(tool),
             "entity": entity_of(tool),
-            "ttl_s": tool.wandb_lease_ttl_s,
+            "ttl_s": (tool.wandb or WandbConfig()).lease_ttl_s,
             "label": label,
         }
         self._heard = heard

@@ -197,6 +197,16 @@ def test_a_copy_that_follows_is_the_same_after_each_push(name: str, tmp_path: Pa
             assert follower.state.last_seq == before, "nothing new is nothing to write"
 
 
+def test_the_longest_name_fits_into_a_run_id(tmp_path: Path, wandb_server: FakeWandb) -> None:
+    bench = Bench(wandb_server, f"p-{new_name()}", ENTITY, tmp_path, "n" * 100)
+    with closing(bench.create()) as store:
+        completed_trials(store)
+        bench.send(store)
+        assert max(len(run.name) for run in wandb_server.runs.all(ENTITY, bench.project)) <= 64
+        with closing(bench.rebuilt()) as copy:
+            assert contents(copy) == contents(store)
+
+
 def test_the_rebuilt_store_is_a_store_like_any(tmp_path: Path, wandb_server: FakeWandb) -> None:
     bench = Bench(wandb_server, f"p-{new_name()}", ENTITY, tmp_path, new_name())
     with closing(bench.create()) as store:

@@ -9,6 +9,7 @@ import click
 
 from sweeptui.cli.complete import TrialName
 from sweeptui.cli.options import json_option, parse_trials, root_option, sweep_argument
+from sweeptui.core import warmstart
 from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, unreadable_json
 from sweeptui.core.ansi import sanitize
 from sweeptui.core.errors import UserError
@@ -81,6 +82,7 @@ def show(*, sweep: str, as_json: bool, root: Path) -> int:
         seen = sight(folder, store)
         jobs = [job for number in store.state.trials for job in store.jobs(number)]
         shape = show_json(store.state, jobs, label=seen.label, path=str(folder), holder=_holder(seen.holder))
+        taken_over = warmstart.told(store.state.config)
     if as_json:
         click.echo(json_line(shape))
         return 0
@@ -89,6 +91,8 @@ def show(*, sweep: str, as_json: bool, root: Path) -> int:
     click.echo(f"{shape['name']} is {shape['state']}{because}{by}")
     if shape["wandb"] and (mirror := standing(folder)) is not None:
         click.echo(mirror.sentence(time.time()))
+    if taken_over:
+        click.echo(f"warm start: {taken_over}")
     rows = [("TRIAL", "STATUS", "SCORE", "COST", "TRY", "REASON")]
     for trial in shape["trials"]:
         failure = f" ({trial['failure']})" if trial["failure"] else ""

@@ -35,9 +35,11 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
+from sweeptui.core.remote import HYBRID, PLACES, SkypilotConfig
 from sweeptui.core.search import ParameterConfig, ProteinConfig
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space
+from sweeptui.core.tracking import WandbConfig
 from sweeptui.core.trial import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ParameterConfig", "ProteinConfig", "ProteinSettings", "SimulationConfig", "SweepConfig", "SweepTool"]
 
-SCHEDULERS = ("optimizing", "sequential")
+SCHEDULERS = ("optimizing", "sequential", "batch", "asha", "hyperband", "pbt", "cost_quantile", "early_terminate")
 DEFAULT_RETRIES = {FailureKind.LOST: 3, FailureKind.DISPATCH_ERROR: 3, FailureKind.PREEMPTED: 100}
 """The machine's failures are tried again, the configuration's are not."""
 
@@ -93,10 +95,17 @@ class SweepTool(Model):
     monitoring_interval: Positive = 5.0
     """Seconds between two looks at remote jobs; local ones tell by themselves."""
     scheduler: str = "optimizing"
-    """"optimizing", "sequential", or a plug-in of the entry-point group sweeptui.schedulers."""
+    """"optimizing", "sequential", "batch", "asha", "hyperband", "pbt", "cost_quantile", "early_terminate", a plug-in of
+    the entry-point group sweeptui.schedulers, or module:Class. A mapping has its options beside the name."""
+    scheduler_options: dict[str, Json] = Field(default_factory=dict)
+    """Fields of the scheduler, such as reduction_factor."""
     suggest_ahead: Count | None = None
     """Suggestions prepared before a slot is free; 0 waits for every result that is due. Chosen by the scheduler and
     max_parallel_jobs where it is not given."""
+
+    warm_start: str | None = None
+    """A sweep of the same root whose trials inform this one from its first suggestion on; its copies are kept, so it
+    may be deleted later."""
 
     recipe_module: str | None = None
     train_entrypoint: Text = "train"
@@ -114,22 +123,26 @@ class SweepTool(Model):
     """Added to the environment of every job."""
     working_dir: PathText | None = None
     """Where jobs run; where the sweep was started, if not given."""
-    dispatcher_type: Literal["local", "skypilot", "hybrid_remote_train"] = "local"
+    dispatcher_type: str = "local"
+    """Where jobs run: "local"; "skypilot"; "hybrid_remote_train" trains on SkyPilot and evaluates here; or a plug-in of
+    the entry-point group sweeptui.dispatchers."""
+    routes: dict[Text, str] = Field(default_factory=dict)
+    """Exceptions from dispatcher_type: "train", "eval", or a parameter's value ("model=large") -> "local", "skypilot",
+    or a plug-in."""
+    skypilot: SkypilotConfig = Field(default_factory=SkypilotConfig)
     capture_output: StrictBool = True
     """Without a screen, the lines of the jobs' logs are printed, too."""
 
-    metric_source: Literal["report", "log"] = "report"
+    metric_source: Literal["report", "log", "wandb"] = "report"
+    """Where the score comes from: what the script reports, its log, or its W&B run."""
     metric_regex: str | None = None
     """For metric_source "log", with a group named score, and perhaps step, total and cost."""
 
     store: Literal["sqlite", "wandb"] = "sqlite"
     """"wandb" mirrors the sweep to W&B besides, so that it can go on from there on any machine."""
-    wandb_project: Text | None = None
-    """WANDB_PROJECT where it is not given."""
-    wandb_entity: Text | None = None
-    """A W&B user or team; WANDB_ENTITY, or the one that the key belongs to, where it is not given."""
-    wandb_lease_ttl_s: Positive = 60.0
-    """How long W&B hears nothing of the machine that runs the sweep before another one takes over."""
+    wandb: WandbConfig | None = None
+    """Where the sweep's and the trials' W&B runs belong; without it, another metric_source and another store, the
+    trials are not told."""
 
     train_timeout_s: Positive | None = None
     eval_timeout_s: Positive | None = None
@@ -178,7 +191,7 @@ class SweepTool(Model):
             "evaluation_simulations": folded.evaluation_simulations,
         }
 
-    @field_validator("sweep_name")
+    @field_validator("sweep_name", "warm_start")
     @classmethod
     def _name_is_a_file_name(cls, name: str | None) -> str | None:
         if name is not None and not SWEEP_NAME.fullmatch(name):
@@ -188,17 +201,42 @@ class SweepTool(Model):
             )
         return name
 
+    @model_validator(mode="before")
+    @classmethod
+    def _scheduler_with_options(cls, data: Any) -> Any:
+        """A scheduler may be given as its name, as a mapping of the name and options, or as a `Scheduler`."""
+        given = data.get("scheduler") if isinstance(data, Mapping) else None
+        if given is None or isinstance(given, str):
+            return data
+        if isinstance(given, Model):
+            kind = type(given)
+            name = getattr(given, "name", "") or f"{kind.__module__}:{kind.__qualname__}"
+            options: dict[str, Any] = given.model_dump(mode="json", exclude_unset=True)
+        elif isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            name, options = given["name"], {key: value for key, value in given.items() if key != "name"}
+        else:
+            text = f"is {given!r}; give a name, or a mapping with a name and options"
+            raise mistakes(cls.__name__, [(("scheduler",), text, given)])
+        return {**data, "scheduler": name, "scheduler_options": {**options, **data.get("scheduler_options", {})}}
+
     @field_validator("scheduler")
     @classmethod
     def _scheduler_is_known(cls, scheduler: str) -> str:
-        return name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
+        return scheduler if ":" in scheduler else name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
 
-    @field_validator("metric_source", mode="before")
+    @field_validator("dispatcher_type")
     @classmethod
-    def _metric_source_is_here(cls, source: Any) -> Any:
-        if source == "wandb":
-            raise mistake("is 'wandb', which is not available in this version; use 'report' or 'log'")
-        return source
+    def _dispatcher_is_known(cls, dispatcher: str) -> str:
+        return name_in(dispatcher, (*PLACES, HYBRID), "sweeptui.dispatchers")
+
+    @field_validator("routes")
+    @classmethod
+    def _routes_lead_somewhere(cls, routes: dict[str, str]) -> dict[str, str]:
+        for key, place in routes.items():
+            if key not in tuple(Stage) and "=" not in key:
+                raise mistake(f"has {key!r}; use 'train', 'eval', or a parameter and its value, such as 'model=large'")
+            name_in(place, PLACES, "sweeptui.dispatchers")
+        return routes
 
     @field_validator("metric_regex")
     @classmethod
@@ -242,6 +280,11 @@ class SweepTool(Model):
         """Each trial is evaluated in a job of its own after its training."""
         by_recipe = self.train_command is None and self.recipe_module is not None and self.eval_entrypoint is not None
         return self.eval_command is not None or by_recipe
+
+    @property
+    def wandb_runs(self) -> WandbConfig | None:
+        """What the trials' own W&B runs are told; None where they are told nothing."""
+        return self.wandb or (WandbConfig() if "wandb" in (self.metric_source, self.store) else None)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -41,11 +41,20 @@ def log_tail(path: Path, size: int = LOG_TAIL_BYTES) -> str:
         return ""
 
 
-def judge(job: Job, end: JobExit, tail: str, *, metric: str, needs_metric: bool, score: float | None) -> Verdict:
+def judge(
+    job: Job,
+    end: JobExit,
+    tail: str,
+    *,
+    metric: str,
+    needs_metric: bool,
+    score: float | None,
+    where_looked: str = "",
+) -> Verdict:
     """Say what the end of a job means.
 
     `score` is the objective that the job reported (None: none, NaN or infinite: as reported); it only counts where
-    `needs_metric`, that is in the last stage of a trial.
+    `needs_metric`, that is in the last stage of a trial. `where_looked` says for a missing one where it is not.
     """
     if job.ask is not None and end.killed:
         return Verdict(job.ask, job.ask_reason)
@@ -53,6 +62,10 @@ def judge(job: Job, end: JobExit, tail: str, *, metric: str, needs_metric: bool,
         return Verdict(JobOutcome.DISPATCH_ERROR, end.message)
     if end.lost:
         return Verdict(JobOutcome.LOST, end.message or "nobody saw it end")
+    if end.preempted:
+        return Verdict(JobOutcome.PREEMPTED, end.message or "its machine was taken away")
+    if end.timed_out and end.message:
+        return Verdict(JobOutcome.TIMEOUT, end.message)
     if end.timed_out:
         return Verdict(JobOutcome.TIMEOUT, f"{job.stage} ran longer than {job.stage}_timeout_s ({end.run_s:.0f} s)")
     if end.killed:
@@ -62,11 +75,9 @@ def judge(job: Job, end: JobExit, tail: str, *, metric: str, needs_metric: bool,
         return _failed(job, end, tail)
     if needs_metric:
         if score is None:
-            return Verdict(
-                JobOutcome.NO_METRIC,
-                f"{job.stage} exited with code 0 but never reported {metric!r}; call sweeptui.report(score=...) "
-                f"or write a JSON line to $SWEEPTUI_REPORT",
-            )
+            how = "call sweeptui.report(score=...) or write a JSON line to $SWEEPTUI_REPORT"
+            said = where_looked or f"but never reported {metric!r}; {how}"
+            return Verdict(JobOutcome.NO_METRIC, f"{job.stage} exited with code 0 {said}")
         if not math.isfinite(score):
             return Verdict(JobOutcome.INVALID_METRIC, f"{metric!r} was reported as {score}")
     return Verdict(JobOutcome.COMPLETED, f"{job.stage} done in {end.run_s:.1f} s")
@@ -77,7 +88,7 @@ def _failed(job: Job, end: JobExit, tail: str) -> Verdict:
         how = f"{job.stage} was ended by {_signal_name(end.signal)}"
     else:
         how = f"{job.stage} exited with code {end.code}"
-    said = _last_exception(tail)
+    said = end.message or _last_exception(tail)
     if said:
         how = f"{how}: {said}"
     if end.signal == signal.SIGKILL or end.code == EXIT_KILLED or OUT_OF_MEMORY.search(tail):

@@ -304,7 +304,7 @@ class Mirror:
         if self.doubtful_at is None and not self._inherited:
             return True
         self.doubtful_at = None
-        shown = self._remote.listed_revs(self.book.nonce)
+        shown = self._remote.listed_revs()
         self._trials |= {number for number, rev in self._recent.items() if shown.get(number) != rev}
         _, record = self._remote.find()
         self._sweep = record is None or record.rev != self._known

@@ -6,6 +6,7 @@ always. The plain values beside it are there for W&B's own pages, and are never 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -37,6 +38,8 @@ _STATES = {
     TrialStatus.FAILED: "failed",
     TrialStatus.KILLED: "killed",
 }
+
+STEM_CHARS = 40
 
 Rev = tuple[int, int]
 """When a record was written, to tell the newer of two: the lease's number, and the journal's there."""
@@ -148,13 +151,17 @@ class Names:
     """The ids of a sweep's runs. With the nonce in them, no two sweeps share any, and none is used again."""
 
     def __init__(self, sweep: str, nonce: str, moved: Mapping[int, int]) -> None:
-        self._prefix = f"{sweep}.{nonce}"
+        self._prefix = f"{_stem(sweep)}.{nonce}"
         self._moved = moved
 
     @staticmethod
     def root(sweep: str, generation: int) -> str:
         """The sweep's own run: the one id that can be known from the sweep's name alone."""
-        return f"{sweep}.s{generation}"
+        return f"{_stem(sweep)}.s{generation}"
+
+    def owns(self, run: str) -> bool:
+        """Whether a run is one of this very sweep's."""
+        return run.startswith(f"{self._prefix}.")
 
     def trial(self, number: int) -> str:
         moved = self._moved.get(number, 0)
@@ -162,6 +169,13 @@ class Names:
 
     def lease(self, epoch: int) -> str:
         return f"{self._prefix}.l{epoch:05d}"
+
+
+def _stem(sweep: str) -> str:
+    """The sweep's name as far as it fits into an id, which may have 64 characters."""
+    if len(sweep) <= STEM_CHARS:
+        return sweep
+    return f"{sweep[: STEM_CHARS - 9]}-{hashlib.sha256(sweep.encode()).hexdigest()[:8]}"
 
 
 def _text(record: Mapping[str, Any], rev: Rev) -> str:

@@ -111,7 +111,7 @@ class Remote:
             changed: dict[int, TrialRecord] = {}
             self._points(changed, [number for number, rev in record.recent.items() if rev > since])
             return dict(sorted(changed.items()))
-        listed = newest(self._read(self._listed(), record.nonce))
+        listed = newest(self._listed())
         last = max([record.sweep["last_trial"], *listed])
         outdated = {number for number, rev in record.recent.items() if number in listed and listed[number].rev < rev}
         active = {number for number, found in listed.items() if not found.trial.status.terminal}
@@ -120,17 +120,13 @@ class Remote:
             last += PROBE
         return dict(sorted(listed.items()))
 
-    def listed_revs(self, nonce: str) -> dict[int, Rev]:
+    def listed_revs(self) -> dict[int, Rev]:
         """When each trial that a list shows was written."""
-        return {number: found.rev for number, found in newest(self._read(self._listed(), nonce)).items()}
+        return {number: found.rev for number, found in newest(self._listed()).items()}
 
-    def _listed(self) -> Iterable[CloudRun]:
-        return self._cloud.list(self.sweep, TRIAL_JOB)
-
-    def _read(self, runs: Iterable[CloudRun], nonce: str) -> Iterable[TrialRecord]:
-        mine = f"{self.sweep}.{nonce}."
-        for run in runs:
-            if run.name.startswith(mine) and (found := TrialRecord.read(run)) is not None:
+    def _listed(self) -> Iterable[TrialRecord]:
+        for run in self._cloud.list(self.sweep, TRIAL_JOB):
+            if self.names.owns(run.name) and (found := TrialRecord.read(run)) is not None:
                 yield found
 
     def _points(self, known: dict[int, TrialRecord], numbers: Iterable[int]) -> int:
