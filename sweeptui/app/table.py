@@ -385,10 +385,14 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh()
             self.post_message(self.Looked())
 
-    def on_resize(self) -> None:
-        self._lay_out()
-        self._reveal()
-        self.post_message(self.Looked())
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        """Textual's, before the paint that shows the new size: a `Resize` would come after it."""
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        if changed:
+            self._lay_out()
+            self._reveal()
+            self.post_message(self.Looked())
+        return changed
 
     def on_click(self, event: Click) -> None:
         number, by = event.style.meta.get("trial"), event.style.meta.get("sort")

@@ -35,8 +35,10 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
-from sweeptui.core.search import ParameterConfig, ProteinConfig, ProteinSettings
+from sweeptui.core.search import ParameterConfig, ProteinConfig
+from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space
+from sweeptui.core.tracking import WandbConfig
 from sweeptui.core.trial import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -97,6 +99,10 @@ class SweepTool(Model):
     """Suggestions prepared before a slot is free; 0 waits for every result that is due. Chosen by the scheduler and
     max_parallel_jobs where it is not given."""
 
+    warm_start: str | None = None
+    """A sweep of the same root whose trials inform this one from its first suggestion on; its copies are kept, so it
+    may be deleted later."""
+
     recipe_module: str | None = None
     train_entrypoint: Text = "train"
     eval_entrypoint: str | None = "evaluate"
@@ -117,9 +123,13 @@ class SweepTool(Model):
     capture_output: StrictBool = True
     """Without a screen, the lines of the jobs' logs are printed, too."""
 
-    metric_source: Literal["report", "log"] = "report"
+    metric_source: Literal["report", "log", "wandb"] = "report"
+    """Where the score comes from: what the script reports, its log, or its W&B run."""
     metric_regex: str | None = None
     """For metric_source "log", with a group named score, and perhaps step, total and cost."""
+
+    wandb: WandbConfig | None = None
+    """Where the W&B runs of the trials belong; without it, and with another metric_source, they are not told."""
 
     train_timeout_s: Positive | None = None
     eval_timeout_s: Positive | None = None
@@ -168,7 +178,7 @@ class SweepTool(Model):
             "evaluation_simulations": folded.evaluation_simulations,
         }
 
-    @field_validator("sweep_name")
+    @field_validator("sweep_name", "warm_start")
     @classmethod
     def _name_is_a_file_name(cls, name: str | None) -> str | None:
         if name is not None and not SWEEP_NAME.fullmatch(name):
@@ -182,13 +192,6 @@ class SweepTool(Model):
     @classmethod
     def _scheduler_is_known(cls, scheduler: str) -> str:
         return name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
-
-    @field_validator("metric_source", mode="before")
-    @classmethod
-    def _metric_source_is_here(cls, source: Any) -> Any:
-        if source == "wandb":
-            raise mistake("is 'wandb', which is not available in this version; use 'report' or 'log'")
-        return source
 
     @field_validator("metric_regex")
     @classmethod
@@ -232,6 +235,11 @@ class SweepTool(Model):
         """Each trial is evaluated in a job of its own after its training."""
         by_recipe = self.train_command is None and self.recipe_module is not None and self.eval_entrypoint is not None
         return self.eval_command is not None or by_recipe
+
+    @property
+    def wandb_runs(self) -> WandbConfig | None:
+        """What the trials' own W&B runs are told; None where they are told nothing."""
+        return self.wandb or (WandbConfig() if self.metric_source == "wandb" else None)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

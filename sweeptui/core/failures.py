@@ -41,11 +41,20 @@ def log_tail(path: Path, size: int = LOG_TAIL_BYTES) -> str:
         return ""
 
 
-def judge(job: Job, end: JobExit, tail: str, *, metric: str, needs_metric: bool, score: float | None) -> Verdict:
+def judge(
+    job: Job,
+    end: JobExit,
+    tail: str,
+    *,
+    metric: str,
+    needs_metric: bool,
+    score: float | None,
+    where_looked: str = "",
+) -> Verdict:
     """Say what the end of a job means.
 
     `score` is the objective that the job reported (None: none, NaN or infinite: as reported); it only counts where
-    `needs_metric`, that is in the last stage of a trial.
+    `needs_metric`, that is in the last stage of a trial. `where_looked` says for a missing one where it is not.
     """
     if job.ask is not None and end.killed:
         return Verdict(job.ask, job.ask_reason)
@@ -62,11 +71,9 @@ def judge(job: Job, end: JobExit, tail: str, *, metric: str, needs_metric: bool,
         return _failed(job, end, tail)
     if needs_metric:
         if score is None:
-            return Verdict(
-                JobOutcome.NO_METRIC,
-                f"{job.stage} exited with code 0 but never reported {metric!r}; call sweeptui.report(score=...) "
-                f"or write a JSON line to $SWEEPTUI_REPORT",
-            )
+            how = "call sweeptui.report(score=...) or write a JSON line to $SWEEPTUI_REPORT"
+            said = where_looked or f"but never reported {metric!r}; {how}"
+            return Verdict(JobOutcome.NO_METRIC, f"{job.stage} exited with code 0 {said}")
         if not math.isfinite(score):
             return Verdict(JobOutcome.INVALID_METRIC, f"{metric!r} was reported as {score}")
     return Verdict(JobOutcome.COMPLETED, f"{job.stage} done in {end.run_s:.1f} s")

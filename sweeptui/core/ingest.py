@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.core import tracking
 from sweeptui.core.failures import judge, log_tail, tries_left
 from sweeptui.core.files import Files
 from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective
 from sweeptui.core.trial import Job, JobOutcome, JobState, Report, Stage, TrialStatus
+from sweeptui.core.wandb_log import load_records, run_folders
+from sweeptui.core.wandb_source import Question, WandbReader, is_online
 
 if TYPE_CHECKING:
     from sweeptui.core.config import SweepTool
     from sweeptui.core.dispatch import JobExit
     from sweeptui.core.stores.sqlite import SqliteStore, Transaction
+    from sweeptui.core.tracking import WandbConfig
 
-Reader = ReportReader | LogReader
+Reader = ReportReader | LogReader | WandbReader
 
 AFRESH: Mapping[str, Any] = {"score": None, "cost": None, "step": None, "metrics": {}}
 """What a trial that is trained again has not reached yet. Its checkpoint stays: the training may go on from it."""
@@ -30,6 +35,11 @@ class Ingest:
         self._tool = tool
         self._files = files
         self._readers: dict[int, Reader] = {}
+        self._questions: dict[int, Question] = {}
+        """By job id: those that left no score on this machine, as far as W&B is asked for it."""
+        if tool.metric_source == "wandb":
+            # Now, and not when the first trial has logged something: it takes a second.
+            load_records()
 
     def forget_positions(self) -> None:
         """After a write that failed: what was read since was not stored, so it is read again."""
@@ -72,6 +82,50 @@ class Ingest:
             return self._newest(tx.trial(job.trial).metrics, rows, job.stage)
         return {}
 
+    def settled(self, job: Job, end: JobExit) -> bool:
+        """Whether all is known that the end needs. While it is not, W&B is being asked, for a limited time."""
+        wandb = self._tool.wandb_runs
+        if self._tool.metric_source != "wandb" or wandb is None or end.code != 0 or job.ask is not None:
+            return True
+        if self._tool.has_eval and job.stage is Stage.TRAIN:
+            return True
+        question = self._questions.get(job.id)
+        if question is None:
+            question = self._ask(job, wandb)
+        return question is None or question.over
+
+    def _ask(self, job: Job, wandb: WandbConfig) -> Question | None:
+        """Ask W&B for the score, where it is not on this machine and may be there."""
+        reader = self._wandb_reader(job, 0)
+        found = reader.read(final=True)
+        while reader.more:
+            found += reader.read(final=True)
+        if any(report.score is not None for report in found) or reader.finished or not is_online(wandb, self._tool.env):
+            return None
+        entity, project = reader.project or ("", "")
+        self._questions[job.id] = question = Question(
+            entity or wandb.entity or os.environ.get("WANDB_ENTITY", ""),
+            project or wandb.project or os.environ.get("WANDB_PROJECT", "uncategorized"),
+            tracking.run_id(self._store.state.name, self._store.state.trials[job.trial], job),
+            self._tool.protein_config.metric,
+            wandb.metric_timeout_s,
+        )
+        return question
+
+    def _where_looked(self, job: Job) -> str:
+        """For a missing metric that comes from W&B: where it is not."""
+        if self._tool.metric_source != "wandb":
+            return ""
+        folder = self._files.wandb(job)
+        metric = self._tool.protein_config.metric
+        looked = f"{folder} has no W&B run; does the script call wandb.init()?"
+        if run_folders(folder):
+            looked = f"neither the history nor the summary of the W&B run in {folder} has it"
+        question = self._questions.get(job.id)
+        if question is not None:
+            looked += f"; asked W&B about {question.path}: {question.said}"
+        return f"but never logged {metric!r}: {looked}"
+
     def end(self, tx: Transaction, job: Job, end: JobExit, order: int, **started: Any) -> bool:
         """Write the end of a job and what follows for its trial; True if the trial ended with it, as the order-th.
 
@@ -81,6 +135,9 @@ class Ingest:
         parsed = reader.read(final=True)
         while reader.more:
             parsed += reader.read(final=True)
+        question = self._questions.get(job.id)
+        if question is not None and question.answer is not None:
+            parsed.append(question.answer)
         fields = self._append(tx, job, parsed)
         reports = [r for r in self._store.reports(job.trial, job.stage) if r.job == job.id]
         score = next((r.score for r in reversed(reports) if r.score is not None), None)
@@ -95,6 +152,7 @@ class Ingest:
             metric=self._tool.protein_config.metric,
             needs_metric=last_stage,
             score=score,
+            where_looked=self._where_looked(job),
         )
         reason = verdict.reason
         if reader.rejected.count and verdict.outcome.failure is not None:
@@ -113,6 +171,8 @@ class Ingest:
             **started,
         )
         self._readers.pop(job.id, None)
+        if question is not None:
+            self._questions.pop(job.id).give_up()
         fields["spent"] = tx.trial(job.trial).spent + (cost or 0.0)
         if job.stage is Stage.TRAIN:
             fields["cost"] = cost
@@ -174,7 +234,13 @@ class Ingest:
         if reader is None:
             if self._tool.metric_source == "log":
                 reader = LogReader(self._files.log(job), job.report_offset, self._tool.metric_regex)
+            elif self._tool.metric_source == "wandb":
+                reader = self._wandb_reader(job, job.report_offset)
             else:
                 reader = ReportReader(self._files.reports(job), job.report_offset)
             self._readers[job.id] = reader
         return reader
+
+    def _wandb_reader(self, job: Job, offset: int) -> WandbReader:
+        run_id = tracking.run_id(self._store.state.name, self._store.state.trials[job.trial], job)
+        return WandbReader(self._files.wandb(job), run_id, self._tool.protein_config.metric, offset)

@@ -31,6 +31,8 @@ class Jobs:
         self._files = files
         self.ends: dict[int, JobExit] = {}
         """By job id: ended, and not written."""
+        self._settling: dict[int, JobExit] = {}
+        """By job id: ended, but not all is known of the end."""
         self.started: dict[int, Started] = {}
         """By job id: started, and not written."""
         self.waiting: list[Job] = []
@@ -47,6 +49,7 @@ class Jobs:
     def poll(self) -> None:
         for update in self._dispatcher.poll():
             self._take(update)
+        self._settle()
 
     def write(self, tx: Transaction) -> None:
         """Write down what was started and what ended, and what that means for the trials."""
@@ -133,5 +136,10 @@ class Jobs:
             return
         for job in self._store.state.running_jobs.values():
             if token(job) == update.token:
-                self.ends[job.id] = update.exit
+                self._settling[job.id] = update.exit
                 return
+
+    def _settle(self) -> None:
+        for job_id, end in list(self._settling.items()):
+            if self._ingest.settled(self._store.state.jobs[job_id], end):
+                self.ends[job_id] = self._settling.pop(job_id)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeptui.core import tracking
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files, token
@@ -41,6 +42,7 @@ def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job
         eval_entrypoint=tool.eval_entrypoint,
         gpus=tool.gpus_per_trial,
         simulations=[simulation.model_dump(mode="json") for simulation in tool.evaluation_simulations],
+        nested=tool.wandb_runs.nested if tool.wandb_runs else {},
     )
 
 
@@ -66,6 +68,10 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         partial = folder / "params.json.part"
         partial.write_text(json.dumps(dict(trial.params)))
         partial.rename(params_file)
+    wandb = tool.wandb_runs
+    if wandb is not None:
+        settings = {**context_of(tool, sweep, files, trial, job).settings, **trial.params}
+        tracking.write_files(wandb, files, job, settings)
     train = job.stage is Stage.TRAIN
     return JobSpec(
         token=token(job),
@@ -73,6 +79,7 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         stage=job.stage,
         argv=tuple(argv),
         env={
+            **(tracking.environment(wandb, sweep, files, trial, job) if wandb else {}),
             **tool.env,
             "SWEEPTUI_SWEEP": sweep,
             "SWEEPTUI_RUN": f"{sweep}_{trial.id}",

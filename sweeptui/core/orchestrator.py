@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sweeptui.core import warmstart
 from sweeptui.core.commands import Commands, Effect
 from sweeptui.core.disk import DiskGuard
 from sweeptui.core.dispatch import DispatchError
@@ -75,7 +76,10 @@ class Orchestrator:
         self._jobs = Jobs(store, dispatcher, self._ingest, files)
         self._disk = DiskGuard(files.folder, tool.min_free_disk_mb)
         self._disk_noted = ""
-        self._suggestions = Suggestions(optimizer, ahead=_ahead(tool), fits=_fits(tool, store.state.config))
+        config = store.state.config
+        self._suggestions = Suggestions(
+            optimizer, ahead=_ahead(tool), fits=_fits(tool, config), prior=warmstart.observations(config)
+        )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
         self._intents = Intents(store.state, files, self._suggestions)
         self._ended_now: deque[int] = deque(maxlen=max(1, tool.breaker_failures))

@@ -1,15 +1,14 @@
-"""What a user writes about the search: the parameters, the objective, and how Protein goes about it."""
+"""What a user writes about the search: the parameters, the objective, and the method."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
     SkipValidation,
-    StrictBool,
     ValidationError,
     field_validator,
     model_serializer,
@@ -18,11 +17,12 @@ from pydantic import (
 
 from sweeptui.core.distributions import DISTRIBUTIONS, Distribution, distribution_from
 from sweeptui.core.errors import FieldError, UserError
-from sweeptui.core.fields import Count, Model, NotNegative, Positive, Text, mistake, mistakes, moved, name_in
+from sweeptui.core.fields import Model, Text, mistake, mistakes, moved, name_in
 from sweeptui.core.methods import GROUP, METHODS, split
+from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space, leaves
 
-PLAIN = ("values", "value")
+PLAIN = ("values", "value", "probabilities")
 """Arguments of a distribution that it keeps in the plain form in which JSON gives them back."""
 
 
@@ -48,6 +48,17 @@ class ParameterConfig(Model):
     up and down (log_normal only)."""
     values: Annotated[list[Any] | None, SkipValidation] = None
     value: Annotated[Any, SkipValidation] = None
+    mu: Annotated[float | None, SkipValidation] = None
+    """Mean of normal, or of the logarithm of unbounded_log_normal."""
+    sigma: Annotated[float | None, SkipValidation] = None
+    """Standard deviation of the same."""
+    a: Annotated[float | None, SkipValidation] = None
+    """The exponents of beta, plus 1."""
+    b: Annotated[float | None, SkipValidation] = None
+    q: Annotated[int | float | None, SkipValidation] = None
+    """Distance of two values of a q_ distribution; whole, and so are the values."""
+    probabilities: Annotated[list[float] | None, SkipValidation] = None
+    """Of `values`, for categorical_w_probabilities."""
 
     @model_validator(mode="after")
     def _is_a_distribution(self) -> Self:
@@ -74,34 +85,6 @@ class ParameterConfig(Model):
         return {"distribution": self.distribution} | {
             name: value for name, value in fields.items() if value is not None or name == "value"
         }
-
-
-class ProteinSettings(Model):
-    """How Protein searches."""
-
-    other_names: ClassVar[Mapping[str, str]] = {"acquisition_fn": "acquisition"}
-
-    num_random_samples: Count = 5
-    """Trials spread over the space before the model takes over."""
-    max_suggestion_cost: Positive | None = None
-    """In the sweep's cost unit; configurations predicted to cost more are tried last."""
-    resample_frequency: Count = 0
-    """Every so many trials a good configuration runs again, to learn its noise; 0 for never."""
-    global_search_scale: Positive = 1.0
-    """Factor on the `scale` of every parameter."""
-    random_suggestions: Count = 1024
-    """Candidates drawn from the whole space."""
-    suggestions_per_pareto: Count = 256
-    """Candidates drawn around each good configuration."""
-    expansion_rate: NotNegative = 0.25
-    """How far beyond the dearest good configuration "naive" aims, as a share of its cost."""
-    seed_with_search_center: StrictBool = True
-    """The first trial is every parameter's mean."""
-    acquisition: Literal["naive", "ei", "ucb"] = "ei"
-    ucb_beta: NotNegative = 2.0
-    """Standard deviations that "ucb" adds to the mean."""
-    randomize_acquisition: StrictBool = False
-    """Each trial draws anew how much it explores."""
 
 
 class ProteinConfig(Model):

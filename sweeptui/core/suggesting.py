@@ -72,12 +72,12 @@ def history(
     known: int,
     prepared: Sequence[PendingTrial] = (),
     fits: Callable[[Trial], bool] | None = None,
+    prior: Sequence[Observation] = (),
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
     `prepared` are suggestions below `before` that no trial was made of yet. Trials that `fits` refuses are left out. A
-    trial without a cost is taken to cost the median of the others, 1 where none has
-    any.
+    trial without a cost is taken to cost the median of the others, 1 where none has any. `prior` are another sweep's.
     """
 
     def ended(trial: Trial) -> bool:
@@ -105,14 +105,22 @@ def history(
     def pending() -> list[PendingTrial]:
         return [PendingTrial(trial.number, trial.params) for trial in relevant() if not ended(trial)] + list(prepared)
 
-    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending))
+    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending), prior)
 
 
 class Suggestions:
     """The queue between the optimizer and the scheduler. Holds nothing that is not computed again after a restart."""
 
-    def __init__(self, service: OptimizerService, *, ahead: int, fits: Callable[[Trial], bool] | None = None) -> None:
+    def __init__(
+        self,
+        service: OptimizerService,
+        *,
+        ahead: int,
+        fits: Callable[[Trial], bool] | None = None,
+        prior: Sequence[Observation] = (),
+    ) -> None:
         self._service = service
+        self._prior = prior
         self._ahead = ahead
         self._fits = fits
         self._ready: list[tuple[int, Suggestion]] = []
@@ -161,7 +169,7 @@ class Suggestions:
             known = trials[basis].known_ends if basis in trials else 0
         prepared = [PendingTrial(n, item.params) for n, item in self._ready]
         self._requested = number
-        self._service.request(history(trials, number, known, prepared, self._fits), number, 1)
+        self._service.request(history(trials, number, known, prepared, self._fits, self._prior), number, 1)
 
     def next(self, number: int) -> Suggestion | None:
         """The suggestion for trial `number` if it is ready; it stays until `taken`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.core import warmstart
 from sweeptui.core.analysis.summary import recipe_of
 from sweeptui.core.state import Change, ChangeKind
 from sweeptui.core.trial import JobState, Stage, TrialStatus, trial_id
@@ -56,6 +57,7 @@ def started(state: SweepState, at: float) -> Event:
             "goal": protein.get("goal"),
             "seed": config.get("seed"),
             "known_trials": len(state.trials),
+            "warm_start": warmstart.told(config),
         },
     )
 

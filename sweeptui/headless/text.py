@@ -51,6 +51,8 @@ def _started(data: Mapping[str, Any]) -> list[str]:
         f"Dispatcher type: {data['dispatcher']}",
         f"Metric: {data['metric']} ({data['goal']}), method: {data['method']}, seed: {data['seed']}",
     ]
+    if data["warm_start"]:
+        lines.append(f"Warm start: {data['warm_start']}")
     if data["known_trials"]:
         lines.append(f"Going on with {data['known_trials']} trials that are known already")
     return lines

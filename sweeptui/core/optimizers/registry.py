@@ -52,9 +52,9 @@ def check(method: str, settings: Mapping[str, Any] | None = None) -> None:
             f"install it with: pip install 'sweeptui[{built_in.library}]'"
         )
     if name == "bayes" and settings is not None:
-        from sweeptui.core.optimizers.protein.settings import ProteinOptions  # noqa: PLC0415
+        from sweeptui.core.settings import ProteinSettings  # noqa: PLC0415
 
-        ProteinOptions.from_mapping(settings)
+        ProteinSettings.from_mapping(settings)
 
 
 def needs_process(method: str) -> bool:

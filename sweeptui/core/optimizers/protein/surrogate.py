@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from sweeptui.core.optimizers.protein import acquisition
 from sweeptui.core.optimizers.protein.feasibility import log_success
+from sweeptui.core.optimizers.protein.fidelity import FOREIGN
 from sweeptui.core.optimizers.protein.gp import (
     GaussianProcess,
     Hyperparameters,
@@ -20,24 +21,19 @@ from sweeptui.core.optimizers.protein.gp import (
     default_starts,
     fit,
 )
-from sweeptui.core.optimizers.protein.targets import pareto_front, standardise_costs, training_subset
+from sweeptui.core.optimizers.protein.prediction import expected
+from sweeptui.core.optimizers.protein.search import Ranked, Search
+from sweeptui.core.optimizers.protein.targets import complete_front, standardise_costs, training_subset
 from sweeptui.core.optimizers.protein.warp import Warped, warps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweeptui.core.optimizers.protein.axes import Axes
-    from sweeptui.core.optimizers.protein.settings import ProteinOptions
+    from sweeptui.core.settings import ProteinSettings
 
     Array = NDArray[np.float64]
 
-CLIMBED = 6
-"""Candidates that climb the acquisition's gradient."""
-CLIMB_ITERATIONS = 30
-APART = 0.1
-"""Between the starts of climbs, as a share of the cube's diagonal."""
-ROUNDS = 3
-"""Of the search among the neighbours on discrete axes."""
 CAUTION = 1.0
 """Deviations of the predicted log cost that a candidate must stay below the cost limit: where nothing was tried yet,
 the model only knows the average."""
@@ -64,7 +60,7 @@ class Draw:
     cost_target: float
 
     @classmethod
-    def of(cls, options: ProteinOptions, rng: np.random.Generator) -> Draw:
+    def of(cls, options: ProteinSettings, rng: np.random.Generator) -> Draw:
         cost_target = (1 + options.expansion_rate) * rng.uniform()
         beta, margin, optimism = rng.exponential(size=3)
         if not options.randomize_acquisition:
@@ -77,53 +73,44 @@ class Draw:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """Candidates and what is predicted of them, in standardised units; `order` has the most wanted first."""
-
-    points: Array
-    mean: Array
-    std: Array
-    cost: Array
-    """In the user's unit."""
-    value: Array
-    over_cost: NDArray[np.bool_]
-
-    @property
-    def order(self) -> NDArray[np.int_]:
-        """What is over the cost limit comes last, the cheapest of it first."""
-        return np.lexsort((-self.value, np.where(self.over_cost, self.cost, 0.0), self.over_cost))
-
-
-class Surrogate:
+class Surrogate(Search["Draw"]):
     """Models of score and cost.
 
-    `scores` (more is better) and `costs` are of all observations, ordered by trial number; `points`, in that order, of
-    those in `kept`, which the models see. Raises `ModelError`.
+    `scores` (more is better), `costs` (of a complete training) and `shares` (of it that was done, or `FOREIGN`) are of
+    all observations, ordered by trial number; `points`, in that order, of those in `kept`, which the models see. Raises
+    `ModelError`.
     """
 
     def __init__(
         self,
         axes: Axes,
-        options: ProteinOptions,
+        options: ProteinSettings,
         kept: NDArray[np.int_],
         points: Array,
         scores: Array,
         costs: Array,
+        shares: Array,
         failed: Array,
     ) -> None:
-        self._axes = axes
+        super().__init__(axes, options.global_search_scale)
         self._options = options
         self._features = features = axes.features(points)
         self._failed_features = axes.features(failed)
-        self.costs = standardise_costs(costs)
-        self.front = pareto_front(scores, costs)
-        self._explanations = explain(axes, features, scores[kept])
-        self._cost_gp = None if self.costs.constant else _regress(axes, features, self.costs.values[kept])
-        means = [each.model.predict_mean(features) for each in self._explanations]
+        self.front = complete_front(scores, costs, shares)
+        # What another sweep's trials cost, on another machine perhaps, is not this one's.
+        own = shares > FOREIGN
+        self.costs = standardise_costs(costs, own)
+        partial = shares[kept] if (shares[kept] < 1).any() else None
+        self._explanations = explain(axes, features, scores[kept], partial)
+        ours = own[kept]
+        self._cost_gp = None
+        if not self.costs.constant:
+            self._cost_gp = _regress(axes, features[ours], self.costs.values[kept][ours])
+        # What an unfinished trial would have reached is a guess: it is nothing to improve on while others have ended.
+        proven = np.flatnonzero(shares[kept] == 1) if (shares[kept] == 1).any() else np.arange(len(kept))
+        means = [each.model.predict_mean(features[proven]) for each in self._explanations]
         self._best_means = [float(mean.max()) for mean in means]
-        self.scores = self._explanations[0].warped
-        self.incumbent = int(kept[int(means[0].argmax())])
+        self.incumbent = int(kept[proven[int(means[0].argmax())]])
         """Index of the observed point with the best posterior mean: with noise, the best score is often luck."""
         front_costs = self.costs.values[self.front]
         self._cheapest = float(front_costs.min())
@@ -139,36 +126,14 @@ class Surrogate:
             self._best_means[which] = max(self._best_means[which], expected)
             each.model.believe(features)
 
-    def rank(self, near: Array, anywhere: Array, draw: Draw) -> Ranked:
-        """Judge the candidates, and those that the best of them climb to: those of `near` within their reach."""
-        first = self._judge(self._axes.snap(np.concatenate([near, anywhere])), draw)
-        starts = self._starts(first)
-        climbed = np.array([self._climb(first.points[start], draw, bounded=start < len(near)) for start in starts])
-        climbed = self._axes.snap(climbed)
-        parts = [first, self._judge(climbed, draw)]
-        for _ in range(ROUNDS):
-            best = parts[-1].points[parts[-1].order[:2]]
-            near = self._axes.neighbours(best)
-            if not len(near):
-                break
-            parts.append(self._judge(near, draw))
-        if len(parts) > 2:
-            whole = _joined(parts)
-            again = [self._climb(start, draw, bounded=True) for start in whole.points[whole.order[:2]]]
-            parts.append(self._judge(self._axes.snap(np.array(again)), draw))
-        return _joined(parts)
-
-    def _starts(self, ranked: Ranked) -> list[int]:
-        """The most wanted candidates that are not all in one place."""
-        apart = (APART**2) * self._axes.count
-        chosen: list[int] = []
-        for index in ranked.order[:400].tolist():
-            point = ranked.points[index]
-            if all(((point - ranked.points[other]) ** 2).sum() > apart for other in chosen):
-                chosen.append(index)
-                if len(chosen) == CLIMBED:
-                    break
-        return chosen
+    def expected(self, point: Array) -> tuple[float, float]:
+        """The score to expect at a point, and half the width of the middle 68%, in the unit of `scores`."""
+        features = self._axes.features(point[None, :])
+        parts = []
+        for each in self._explanations:
+            mean, std = each.model.predict(features)
+            parts.append((each.weight, float(mean[0]), math.hypot(float(std[0]), each.model.noise_std), each.warped))
+        return expected(parts, len(self._features))
 
     def _judge(self, points: Array, draw: Draw) -> Ranked:
         features = self._axes.features(points)
@@ -216,53 +181,21 @@ class Surrogate:
                     mean, std, log_cost, self._best_means[which] + draw.margin, COST_WEIGHT * self.costs.spread
                 )
 
-    def _climb(self, start: Array, draw: Draw, *, bounded: bool) -> Array:
-        """Gradient ascent on the numeric axes, within the local reach or in the whole cube."""
-        numeric = self._axes.numeric_features
-        if not numeric.any():
-            return start
-        features = self._axes.features(start[None, :])[0]
+    def _wanted(self, features: Array, draw: Draw) -> tuple[float, Array]:
         costly = None if self._options.acquisition == "ucb" else self._cost_gp
-
-        def loss(moving: Array) -> tuple[float, Array]:
-            features[numeric] = moving
-            log_cost, cost_slope = 0.0, np.zeros(len(features))
-            if costly is not None:
-                log_cost, _, cost_slope, _ = costly.gradients(features)
-            values, slopes = [], []
-            for which, each in enumerate(self._explanations):
-                mean, std, mean_slope, std_slope = each.model.gradients(features)
-                value, by_mean, by_std, by_cost = self._acquisition(
-                    which, np.array([mean]), np.array([std]), np.array([log_cost]), draw
-                )
-                values.append(value)
-                slopes.append(by_mean[0] * mean_slope + by_std[0] * std_slope + by_cost[0] * cost_slope)
-            together, shares = self._combined(values)
-            slope = shares[:, 0] @ np.array(slopes)
-            return -float(together[0]), -slope[numeric]
-
-        reach = self._axes.numeric_radius * self._options.global_search_scale if bounded else 1.0
-        first = features[numeric].copy()
-        found = minimize(
-            loss,
-            first,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(zip((first - reach).clip(0.0, 1.0), (first + reach).clip(0.0, 1.0), strict=True)),
-            options={"maxiter": CLIMB_ITERATIONS, "ftol": 1e-7},
-        )
-        features[numeric] = found.x if np.isfinite(found.x).all() else first
-        climbed: Array = self._axes.from_features(features[None, :], like=start[None, :])[0]
-        return climbed
-
-
-def _joined(parts: list[Ranked]) -> Ranked:
-    return Ranked(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("points", "mean", "std", "cost", "value", "over_cost")
-        )
-    )
+        log_cost, cost_slope = 0.0, np.zeros(len(features))
+        if costly is not None:
+            log_cost, _, cost_slope, _ = costly.gradients(features)
+        values, slopes = [], []
+        for which, each in enumerate(self._explanations):
+            mean, std, mean_slope, std_slope = each.model.gradients(features)
+            value, by_mean, by_std, by_cost = self._acquisition(
+                which, np.array([mean]), np.array([std]), np.array([log_cost]), draw
+            )
+            values.append(value)
+            slopes.append(by_mean[0] * mean_slope + by_std[0] * std_slope + by_cost[0] * cost_slope)
+        together, shares = self._combined(values)
+        return float(together[0]), shares[:, 0] @ np.array(slopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +208,11 @@ class Explanation:
     model: GaussianProcess
 
 
-def explain(axes: Axes, features: Array, scores: Array) -> list[Explanation]:
-    """The explanations of the scores with the most evidence, the best first."""
+def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = None) -> list[Explanation]:
+    """The explanations of the scores with the most evidence, the best first.
+
+    `shares`: of the training that each score was reached in, or `FOREIGN`; None where all are complete ones.
+    """
     learnt = training_subset(scores, MAX_FIT)
 
     def tried(warped: Warped, kernel: Kernel) -> tuple[float, Warped, Kernel, Hyperparameters]:
@@ -287,6 +223,7 @@ def explain(axes: Axes, features: Array, scores: Array) -> list[Explanation]:
             kernel,
             default_starts(axes.count),
             FIT_ITERATIONS,
+            None if shares is None else shares[learnt],
         )
         return evidence + warped.log_density * len(learnt) / len(scores), warped, kernel, found
 
@@ -298,7 +235,11 @@ def explain(axes: Axes, features: Array, scores: Array) -> list[Explanation]:
     weights[weights < MIN_WEIGHT] = 0.0
     weights /= weights.sum()
     return [
-        Explanation(float(weight), warped, GaussianProcess(features, warped.values, axes.feature_axis, kernel, found))
+        Explanation(
+            float(weight),
+            warped,
+            GaussianProcess(features, warped.values, axes.feature_axis, kernel, found, shares),
+        )
         for weight, (_, warped, kernel, found) in zip(weights, fits, strict=True)
         if weight > 0
     ]
