@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -25,9 +26,11 @@ async def _in_thread(run: Callable[[], T]) -> T:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
+    context = contextvars.copy_context()
+
     def work() -> None:
         try:
-            result = run()
+            result = context.run(run)
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
             loop.call_soon_threadsafe(_settle, done, None, error)
         else:

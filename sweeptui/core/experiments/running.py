@@ -6,6 +6,7 @@ import cProfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.errors import UserError, hint, shown
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from sweeptui.core.experiments.memory import Memory
 
 _NO_OUTPUT = object()
+
+STAGE: ContextVar[str] = ContextVar("sweeptui_stage", default="")
+"""The path of the stage that runs now, for what is run inside of it."""
 
 
 class StageError(UserError):
@@ -186,7 +190,12 @@ class Runner:
         def call() -> Any:
             return stage.call(*args, **named)
 
-        output = call_within(self._profiled(path, call) if self._wants_profile(stage) else call, stage.hooks.timeout)
+        token = STAGE.set(path)
+        try:
+            wanted = self._profiled(path, call) if self._wants_profile(stage) else call
+            output = call_within(wanted, stage.hooks.timeout)
+        finally:
+            STAGE.reset(token)
         outputs = stage.contract.accept(output, self._types)
         if stage.hooks.validate is not None:
             verdict = stage.hooks.validate(self._copy(stage, outputs))
