@@ -231,7 +231,7 @@ def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Lis
         tool,
         Files(path),
         LocalDispatcher(path),
-        schedulers.resolve(tool.scheduler),
+        schedulers.resolve(tool.scheduler, tool.scheduler_options),
         _service(tool, path / "optimizer.log"),
         listener=listener,
     )
@@ -276,7 +276,7 @@ def _check(tool: SweepTool, root: Path) -> None:
             "metric_source is 'wandb', and the package wandb is not installed; install it with: "
             "pip install 'sweeptui[wandb]'"
         )
-    schedulers.resolve(tool.scheduler)
+    schedulers.resolve(tool.scheduler, tool.scheduler_options).check(tool.max_trials)
     space = tool.space
     folder = project_dir(tool)
     if not folder.is_dir():

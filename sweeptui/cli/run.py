@@ -77,7 +77,8 @@ def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--seed", type=int, help="Of the suggestions and the trials.")
 @click.option("--warm-start", metavar="SWEEP", help="A sweep whose trials inform this one; the spaces may differ.")
 @click.option("--dispatcher", help="Where jobs run: local.")
-@click.option("--scheduler", help="optimizing, sequential, or an installed scheduler's name.")
+@click.option("--scheduler", help="optimizing, sequential, batch, asha, hyperband, pbt, ... (docs/schedulers.md).")
+@click.option("--scheduler-option", multiple=True, metavar="NAME=VALUE", help="One of its options; repeatable.")
 @click.option("--set", "--overrides", "settings", multiple=True, metavar="FIELD=VALUE", help="Any field; repeatable.")
 @click.option("--args", "arguments", multiple=True, metavar="NAME=VALUE", help="The recipe's arguments; repeatable.")
 @click.option("--train-override", multiple=True, metavar="PATH=VALUE", help="Passed to each training; repeatable.")
@@ -126,7 +127,11 @@ def _tool(recipe: str, given: Mapping[str, Any]) -> SweepTool:
         given["arguments"],
         fields,
         given["settings"],
-        {"train_overrides": given["train_override"], "eval_overrides": given["eval_override"]},
+        {
+            "train_overrides": given["train_override"],
+            "eval_overrides": given["eval_override"],
+            "scheduler_options": given["scheduler_option"],
+        },
     )
 
 

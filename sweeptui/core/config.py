@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ParameterConfig", "ProteinConfig", "ProteinSettings", "SimulationConfig", "SweepConfig", "SweepTool"]
 
-SCHEDULERS = ("optimizing", "sequential")
+SCHEDULERS = ("optimizing", "sequential", "batch", "asha", "hyperband", "pbt", "cost_quantile", "early_terminate")
 DEFAULT_RETRIES = {FailureKind.LOST: 3, FailureKind.DISPATCH_ERROR: 3, FailureKind.PREEMPTED: 100}
 """The machine's failures are tried again, the configuration's are not."""
 
@@ -94,7 +94,10 @@ class SweepTool(Model):
     monitoring_interval: Positive = 5.0
     """Seconds between two looks at remote jobs; local ones tell by themselves."""
     scheduler: str = "optimizing"
-    """"optimizing", "sequential", or a plug-in of the entry-point group sweeptui.schedulers."""
+    """"optimizing", "sequential", "batch", "asha", "hyperband", "pbt", "cost_quantile", "early_terminate", a plug-in of
+    the entry-point group sweeptui.schedulers, or module:Class. A mapping has its options beside the name."""
+    scheduler_options: dict[str, Json] = Field(default_factory=dict)
+    """Fields of the scheduler, such as reduction_factor."""
     suggest_ahead: Count | None = None
     """Suggestions prepared before a slot is free; 0 waits for every result that is due. Chosen by the scheduler and
     max_parallel_jobs where it is not given."""
@@ -188,10 +191,28 @@ class SweepTool(Model):
             )
         return name
 
+    @model_validator(mode="before")
+    @classmethod
+    def _scheduler_with_options(cls, data: Any) -> Any:
+        """A scheduler may be given as its name, as a mapping of the name and options, or as a `Scheduler`."""
+        given = data.get("scheduler") if isinstance(data, Mapping) else None
+        if given is None or isinstance(given, str):
+            return data
+        if isinstance(given, Model):
+            kind = type(given)
+            name = getattr(given, "name", "") or f"{kind.__module__}:{kind.__qualname__}"
+            options: dict[str, Any] = given.model_dump(mode="json", exclude_unset=True)
+        elif isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            name, options = given["name"], {key: value for key, value in given.items() if key != "name"}
+        else:
+            text = f"is {given!r}; give a name, or a mapping with a name and options"
+            raise mistakes(cls.__name__, [(("scheduler",), text, given)])
+        return {**data, "scheduler": name, "scheduler_options": {**options, **data.get("scheduler_options", {})}}
+
     @field_validator("scheduler")
     @classmethod
     def _scheduler_is_known(cls, scheduler: str) -> str:
-        return name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
+        return scheduler if ":" in scheduler else name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
 
     @field_validator("metric_regex")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,15 +12,18 @@ from sweeptui.core import tracking
 from sweeptui.core.failures import judge, log_tail, tries_left
 from sweeptui.core.files import Files
 from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective
-from sweeptui.core.trial import Job, JobOutcome, JobState, Report, Stage, TrialStatus
+from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Report, Stage, TrialStatus
 from sweeptui.core.wandb_log import load_records, run_folders
 from sweeptui.core.wandb_source import Question, WandbReader, is_online
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sweeptui.core.config import SweepTool
     from sweeptui.core.dispatch import JobExit
     from sweeptui.core.stores.sqlite import SqliteStore, Transaction
     from sweeptui.core.tracking import WandbConfig
+    from sweeptui.core.trial import Trial
 
 Reader = ReportReader | LogReader | WandbReader
 
@@ -141,9 +145,7 @@ class Ingest:
         fields = self._append(tx, job, parsed)
         reports = [r for r in self._store.reports(job.trial, job.stage) if r.job == job.id]
         score = next((r.score for r in reversed(reports) if r.score is not None), None)
-        cost = next((r.cost for r in reversed(reports) if r.cost is not None), None)
-        if cost is None and self._tool.cost_unit == "seconds":
-            cost = end.run_s
+        cost, spent = self._cost(tx.trial(job.trial), job, reports, end)
         last_stage = job.stage is Stage.EVAL or not self._tool.has_eval
         verdict = judge(
             job,
@@ -173,7 +175,7 @@ class Ingest:
         self._readers.pop(job.id, None)
         if question is not None:
             self._questions.pop(job.id).give_up()
-        fields["spent"] = tx.trial(job.trial).spent + (cost or 0.0)
+        fields["spent"] = tx.trial(job.trial).spent + spent
         if job.stage is Stage.TRAIN:
             fields["cost"] = cost
         fields |= self._consequence(tx, job, verdict.outcome, reason, last_stage, score)
@@ -184,6 +186,19 @@ class Ingest:
             fields |= {**AFRESH, "queued_at": tx.now}
         tx.set_trial(job.trial, paused_from=None, **fields)
         return bool(terminal)
+
+    def _cost(self, trial: Trial, job: Job, reports: Sequence[Report], end: JobExit) -> tuple[float | None, float]:
+        """What the training has cost since its beginning, and what of it this job has spent.
+
+        A training that goes on from a checkpoint may count on from there, or from 0: its first report tells.
+        """
+        costs = [report.cost for report in reports if report.cost is not None]
+        own = costs[-1] if costs else end.run_s if self._tool.cost_unit == "seconds" else None
+        before = trial.cost if trial.cost is not None else trial.provenance.get("cost")
+        if own is None or not before or job.stage is not Stage.TRAIN:
+            return own, own or 0.0
+        counts_on = bool(costs) and costs[0] >= before
+        return (own, own - before) if counts_on else (before + own, own)
 
     def _consequence(
         self, tx: Transaction, job: Job, outcome: JobOutcome, reason: str, last_stage: bool, score: float | None
@@ -199,7 +214,7 @@ class Ingest:
             case JobOutcome.KILLED:
                 return {"status": TrialStatus.KILLED, "reason": reason}
             case JobOutcome.STOPPED:
-                return {"status": TrialStatus.STOPPED, "score": score, "reason": reason}
+                return self._stopped(tx.trial(job.trial), reason, score)
         trial = tx.trial(job.trial)
         earlier = [
             other
@@ -210,6 +225,14 @@ class Ingest:
         if left > 0:
             return {"status": again, "reason": f"will be tried again ({left} left for {outcome}): {reason}"}
         return {"status": TrialStatus.FAILED, "failure": outcome.failure, "reason": reason}
+
+    def _stopped(self, trial: Trial, reason: str, score: float | None) -> dict[str, Any]:
+        """An observation at the fidelity it reached; one that diverged failed, as it would have at its end."""
+        score = trial.score if score is None else score
+        if score is not None and not math.isfinite(score):
+            invalid = FailureKind.INVALID_METRIC
+            return {"status": TrialStatus.FAILED, "failure": invalid, "reason": reason}
+        return {"status": TrialStatus.STOPPED, "score": score, "reason": reason, "failure": None}
 
     def _newest(self, metrics: Any, rows: list[Report], stage: Stage) -> dict[str, Any]:
         fields: dict[str, Any] = {}

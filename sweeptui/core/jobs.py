@@ -16,19 +16,31 @@ from sweeptui.core.jobspec import spec_of
 from sweeptui.core.trial import Job, JobState, trial_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sweeptui.core.config import SweepTool
     from sweeptui.core.dispatch import Dispatcher
+    from sweeptui.core.schedulers.base import Resources
     from sweeptui.core.stores.sqlite import SqliteStore, Transaction
+    from sweeptui.core.trial import Trial
 
 
 class Jobs:
     """The unfinished jobs of a sweep, as far as they are in motion."""
 
-    def __init__(self, store: SqliteStore, dispatcher: Dispatcher, ingest: Ingest, files: Files) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        dispatcher: Dispatcher,
+        ingest: Ingest,
+        files: Files,
+        resources: Callable[[Trial], Resources | None],
+    ) -> None:
         self._store = store
         self._dispatcher = dispatcher
         self._ingest = ingest
         self._files = files
+        self._resources = resources
         self.ends: dict[int, JobExit] = {}
         """By job id: ended, and not written."""
         self._settling: dict[int, JobExit] = {}
@@ -87,7 +99,7 @@ class Jobs:
         for job in waiting:
             trial = self._store.state.trials[job.trial]
             try:
-                specs.append(spec_of(tool, self._store.state.name, self._files, trial, job))
+                specs.append(spec_of(tool, self._store.state.name, self._files, trial, job, self._resources(trial)))
                 jobs.append(job)
             except (UserError, OSError) as error:
                 refused(job, error)

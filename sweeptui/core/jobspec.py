@@ -11,6 +11,7 @@ from sweeptui.core import tracking
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files, token
+from sweeptui.core.schedulers.base import Resources
 from sweeptui.core.template import Context, render
 from sweeptui.core.trial import Job, Stage, Trial
 
@@ -54,7 +55,9 @@ def argv_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
     return render(list(template), context_of(tool, sweep, files, trial, job))
 
 
-def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -> JobSpec:
+def spec_of(
+    tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job, resources: Resources | None = None
+) -> JobSpec:
     """Everything a dispatcher needs; makes the trial's folder and writes its parameters there.
 
     Raises `UserError` for a command that cannot be rendered, `OSError` where the folder cannot be written.
@@ -73,6 +76,8 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         settings = {**context_of(tool, sweep, files, trial, job).settings, **trial.params}
         tracking.write_files(wandb, files, job, settings)
     train = job.stage is Stage.TRAIN
+    given = resources or Resources()
+    begins = {"SWEEPTUI_CHECKPOINT": trial.checkpoint} if train and trial.checkpoint else {}
     return JobSpec(
         token=token(job),
         trial=trial.number,
@@ -87,13 +92,14 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
             "SWEEPTUI_PARAMS": os.fspath(params_file),
             "SWEEPTUI_TRIAL_DIR": os.fspath(folder),
             "SWEEPTUI_SEED": str(trial.seed),
+            **begins,
         },
         cwd=project_dir(tool),
         trial_dir=folder,
         log_path=files.log(job),
         report_path=files.reports(job),
-        timeout_s=tool.train_timeout_s if train else tool.eval_timeout_s,
+        timeout_s=(given.time_limit or tool.train_timeout_s) if train else tool.eval_timeout_s,
         grace_s=tool.kill_grace_s,
-        cpus=tool.cpus_per_trial,
-        gpus=tool.gpus_per_trial,
+        cpus=tool.cpus_per_trial if given.cpus is None else given.cpus,
+        gpus=tool.gpus_per_trial if given.gpus is None else given.gpus,
     )

@@ -7,6 +7,7 @@ as pending. So a sweep that is interrupted anywhere and resumed suggests what it
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sweeptui.core.optimizers.service import OptimizerService
 
 T = TypeVar("T")
+Fidelity = Callable[[Trial], float]
+"""The share of a whole training that a trial has had."""
 
 CONFIGURATION_FAILURES = frozenset(
     {
@@ -56,14 +59,20 @@ class _Lazy(Sequence[T]):
         return self._list()[index]
 
 
-def observation(trial: Trial, cost: float) -> Observation | None:
-    """What `trial` teaches, or None where it has no score to teach."""
-    if trial.status not in (TrialStatus.COMPLETED, TrialStatus.STOPPED) or trial.score is None:
-        return None
-    fidelity = 1.0
+def reported_share(trial: Trial) -> float:
+    """Of a stopped trial, the share of its steps that it did; 1 where it did not say of how many, and of any other."""
     if trial.status is TrialStatus.STOPPED and trial.step is not None and trial.total_steps:
-        fidelity = min(1.0, trial.step / trial.total_steps)
-    return Observation(trial.number, trial.params, trial.score, cost, fidelity)
+        return min(1.0, trial.step / trial.total_steps)
+    return 1.0
+
+
+def observation(trial: Trial, cost: float, fidelity: Fidelity = reported_share) -> Observation | None:
+    """What `trial` teaches, or None where it has no score to teach."""
+    if trial.status not in (TrialStatus.COMPLETED, TrialStatus.STOPPED):
+        return None
+    if trial.score is None or not math.isfinite(trial.score):
+        return None
+    return Observation(trial.number, trial.params, trial.score, cost, fidelity(trial))
 
 
 def history(
@@ -73,6 +82,7 @@ def history(
     prepared: Sequence[PendingTrial] = (),
     fits: Callable[[Trial], bool] | None = None,
     prior: Sequence[Observation] = (),
+    fidelity: Fidelity = reported_share,
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
@@ -92,7 +102,9 @@ def history(
         done = [trial for trial in relevant() if ended(trial)]
         costs = [trial.cost for trial in done if trial.cost is not None and trial.cost > 0]
         typical = statistics.median(costs) if costs else 1.0
-        found = (observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical) for trial in done)
+        found = (
+            observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical, fidelity) for trial in done
+        )
         return [item for item in found if item is not None]
 
     def failures() -> list[FailedTrial]:
@@ -118,11 +130,13 @@ class Suggestions:
         ahead: int,
         fits: Callable[[Trial], bool] | None = None,
         prior: Sequence[Observation] = (),
+        fidelity: Fidelity = reported_share,
     ) -> None:
         self._service = service
         self._prior = prior
         self._ahead = ahead
         self._fits = fits
+        self._fidelity = fidelity
         self._ready: list[tuple[int, Suggestion]] = []
         self._requested: int | None = None
         self._outdated = False
@@ -169,7 +183,8 @@ class Suggestions:
             known = trials[basis].known_ends if basis in trials else 0
         prepared = [PendingTrial(n, item.params) for n, item in self._ready]
         self._requested = number
-        self._service.request(history(trials, number, known, prepared, self._fits, self._prior), number, 1)
+        told = history(trials, number, known, prepared, self._fits, self._prior, self._fidelity)
+        self._service.request(told, number, 1)
 
     def next(self, number: int) -> Suggestion | None:
         """The suggestion for trial `number` if it is ready; it stays until `taken`."""

@@ -96,7 +96,10 @@ def _trial_status(event: Event) -> list[str]:
 
 
 def scheduler_name(data: Mapping[str, Any]) -> str:
-    return f"{str(data.get('scheduler') or 'optimizing').title()}Scheduler"
+    """`ASHAScheduler` for asha."""
+    name = str(data.get("scheduler") or "optimizing").rpartition(":")[2]
+    words = (word.upper() if word in ("asha", "pbt") else word.title() for word in name.split("_"))
+    return name if name.endswith("Scheduler") else f"{''.join(words)}Scheduler"
 
 
 def _because(reason: str) -> str:

@@ -25,6 +25,7 @@ from sweeptui.core.stores.rows import (
     SELECT_COMMANDS,
     SELECT_JOBS,
     SELECT_JOURNAL,
+    SELECT_POINTS,
     SELECT_REPORTS,
     SELECT_SCORES,
     ScoreRow,
@@ -33,16 +34,18 @@ from sweeptui.core.stores.rows import (
     dumps,
     job_from,
     load,
+    point_from,
     report_from,
     score_from,
 )
 from sweeptui.core.stores.transaction import Transaction
+from sweeptui.core.trial import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from sweeptui.core.trial import Job, Report, Stage
+    from sweeptui.core.trial import Job, Point, Report
 
 __all__ = ["VERBS", "Options", "SqliteStore", "Transaction"]
 
@@ -176,6 +179,13 @@ class SqliteStore:
             limit,
         )
         return [score_from(row) for row in rows]
+
+    def points(self, *, after: int = 0) -> list[Point]:
+        """The scores that trainings have reported, of all trials in the order they came, with numbers above `after`."""
+        rows = self._rows(
+            SELECT_POINTS + " WHERE id > ? AND stage = ? AND score IS NOT NULL ORDER BY id", after, Stage.TRAIN.value
+        )
+        return [point_from(row) for row in rows]
 
     def journal(self, after: int = 0, limit: int | None = None) -> list[Change]:
         """The journal rows with `seq > after`, at most `limit`."""
