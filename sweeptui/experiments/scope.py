@@ -75,7 +75,10 @@ def current() -> Scope | None:
 
 
 def share(budget: int | None, name: str, scope: Scope | None) -> int | None:
-    """How many trials a sweep called `name` may make, which asks for `budget`. Raises `UserError` where none is left."""
+    """How many trials a sweep called `name` may make, which asks for `budget`.
+
+    Raises `UserError` where none is left.
+    """
     left = scope.left(beside=name) if scope is not None else None
     if left == 0:
         assert scope is not None

@@ -153,9 +153,8 @@ class SweepExperiment:
         if train is None:
             if "train_command" in self.fields or "recipe_module" in self.fields:
                 return {}
-            raise UserError(
-                f"experiment {self.name or ''!r} has nothing to train; pass train= a recipe's name, a command or a function"
-            )
+            what = f"experiment {self.name!r}" if self.name else "the experiment"
+            raise UserError(f"{what} has nothing to train; pass train= a recipe's name, a command or a function")
         if isinstance(train, SweepTool):
             return train
         if isinstance(train, str):

@@ -271,4 +271,6 @@ class Runner:
 
 
 def _sentence(error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
