@@ -41,11 +41,11 @@ def log_tail(path: Path, size: int = LOG_TAIL_BYTES) -> str:
         return ""
 
 
-def judge(job: Job, end: JobExit, tail: str, *, metric: str, needs_metric: bool, score: float | None) -> Verdict:
+def judge(job: Job, end: JobExit, tail: str, *, values: Mapping[str, float | None], needs_metric: bool) -> Verdict:
     """Say what the end of a job means.
 
-    `score` is the objective that the job reported (None: none, NaN or infinite: as reported); it only counts where
-    `needs_metric`, that is in the last stage of a trial.
+    `values` are those of the objectives that were reported (None: none, NaN or infinite: as reported); they only
+    count where `needs_metric`, that is in the last stage of a trial.
     """
     if job.ask is not None and end.killed:
         return Verdict(job.ask, job.ask_reason)
@@ -61,14 +61,17 @@ def judge(job: Job, end: JobExit, tail: str, *, metric: str, needs_metric: bool,
     if end.code != 0:
         return _failed(job, end, tail)
     if needs_metric:
-        if score is None:
+        if missing := [name for name, value in values.items() if value is None]:
+            name = "score" if len(values) == 1 else missing[0]
+            said = f"{name}=..." if name.isidentifier() else f"**{{{name!r}: ...}}"
             return Verdict(
                 JobOutcome.NO_METRIC,
-                f"{job.stage} exited with code 0 but never reported {metric!r}; call sweeptui.report(score=...) "
-                f"or write a JSON line to $SWEEPTUI_REPORT",
+                f"{job.stage} exited with code 0 but never reported {' and '.join(map(repr, missing))}; "
+                f"call sweeptui.report({said}) or write a JSON line to $SWEEPTUI_REPORT",
             )
-        if not math.isfinite(score):
-            return Verdict(JobOutcome.INVALID_METRIC, f"{metric!r} was reported as {score}")
+        for name, value in values.items():
+            if value is not None and not math.isfinite(value):
+                return Verdict(JobOutcome.INVALID_METRIC, f"{name!r} was reported as {value}")
     return Verdict(JobOutcome.COMPLETED, f"{job.stage} done in {end.run_s:.1f} s")
 
 

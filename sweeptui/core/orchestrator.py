@@ -75,7 +75,12 @@ class Orchestrator:
         self._jobs = Jobs(store, dispatcher, self._ingest, files)
         self._disk = DiskGuard(files.folder, tool.min_free_disk_mb)
         self._disk_noted = ""
-        self._suggestions = Suggestions(optimizer, ahead=_ahead(tool), fits=_fits(tool, store.state.config))
+        self._suggestions = Suggestions(
+            optimizer,
+            ahead=_ahead(tool),
+            fits=_fits(tool, store.state.config),
+            objectives=tool.protein_config.objectives,
+        )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
         self._intents = Intents(store.state, files, self._suggestions)
         self._ended_now: deque[int] = deque(maxlen=max(1, tool.breaker_failures))

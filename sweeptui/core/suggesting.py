@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from sweeptui.core.objectives import Objective, Objectives, values_of
 from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial, Suggestion
 from sweeptui.core.trial import FailureKind, Observation, Trial, TrialStatus
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from sweeptui.core.optimizers.service import OptimizerService
 
 T = TypeVar("T")
+
+ONE = (Objective("score", "maximize"),)
+"""Where there is one, its name and goal have no say in what a history holds."""
 
 CONFIGURATION_FAILURES = frozenset(
     {
@@ -56,14 +60,17 @@ class _Lazy(Sequence[T]):
         return self._list()[index]
 
 
-def observation(trial: Trial, cost: float) -> Observation | None:
-    """What `trial` teaches, or None where it has no score to teach."""
+def observation(trial: Trial, cost: float, objectives: Objectives) -> Observation | None:
+    """What `trial` teaches, or None where it has no score to teach, or not that of every objective."""
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.STOPPED) or trial.score is None:
         return None
     fidelity = 1.0
     if trial.status is TrialStatus.STOPPED and trial.step is not None and trial.total_steps:
         fidelity = min(1.0, trial.step / trial.total_steps)
-    return Observation(trial.number, trial.params, trial.score, cost, fidelity)
+    if len(objectives) == 1:
+        return Observation(trial.number, trial.params, trial.score, cost, fidelity)
+    scores = values_of(trial, objectives)
+    return None if scores is None else Observation(trial.number, trial.params, scores[0], cost, fidelity, scores)
 
 
 def history(
@@ -72,6 +79,7 @@ def history(
     known: int,
     prepared: Sequence[PendingTrial] = (),
     fits: Callable[[Trial], bool] | None = None,
+    objectives: Objectives = ONE,
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
@@ -92,7 +100,9 @@ def history(
         done = [trial for trial in relevant() if ended(trial)]
         costs = [trial.cost for trial in done if trial.cost is not None and trial.cost > 0]
         typical = statistics.median(costs) if costs else 1.0
-        found = (observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical) for trial in done)
+        found = (
+            observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical, objectives) for trial in done
+        )
         return [item for item in found if item is not None]
 
     def failures() -> list[FailedTrial]:
@@ -111,10 +121,18 @@ def history(
 class Suggestions:
     """The queue between the optimizer and the scheduler. Holds nothing that is not computed again after a restart."""
 
-    def __init__(self, service: OptimizerService, *, ahead: int, fits: Callable[[Trial], bool] | None = None) -> None:
+    def __init__(
+        self,
+        service: OptimizerService,
+        *,
+        ahead: int,
+        fits: Callable[[Trial], bool] | None = None,
+        objectives: Objectives = ONE,
+    ) -> None:
         self._service = service
         self._ahead = ahead
         self._fits = fits
+        self._objectives = objectives
         self._ready: list[tuple[int, Suggestion]] = []
         self._requested: int | None = None
         self._outdated = False
@@ -161,7 +179,7 @@ class Suggestions:
             known = trials[basis].known_ends if basis in trials else 0
         prepared = [PendingTrial(n, item.params) for n, item in self._ready]
         self._requested = number
-        self._service.request(history(trials, number, known, prepared, self._fits), number, 1)
+        self._service.request(history(trials, number, known, prepared, self._fits, self._objectives), number, 1)
 
     def next(self, number: int) -> Suggestion | None:
         """The suggestion for trial `number` if it is ready; it stays until `taken`."""

@@ -20,7 +20,7 @@ from sweeptui.core.optimizers.protein.gp import (
     fit,
 )
 from sweeptui.core.optimizers.protein.search import Ranked, Search
-from sweeptui.core.optimizers.protein.targets import pareto_front, standardise_costs, training_subset
+from sweeptui.core.optimizers.protein.targets import LogCosts, pareto_front, standardise_costs, training_subset
 from sweeptui.core.optimizers.protein.warp import Warped, warps
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Surrogate(Search["Draw"]):
         self.costs = standardise_costs(costs)
         self.front = pareto_front(scores, costs)
         self._explanations = explain(axes, features, scores[kept])
-        self._cost_gp = None if self.costs.constant else _regress(axes, features, self.costs.values[kept])
+        self._cost_gp = None if self.costs.constant else regress(axes, features, self.costs.values[kept])
         means = [each.model.predict_mean(features) for each in self._explanations]
         self._best_means = [float(mean.max()) for mean in means]
         self.scores = self._explanations[0].warped
@@ -122,11 +122,7 @@ class Surrogate(Search["Draw"]):
         value = self._combined(values)[0]
         value = value + log_success(features, self._features, self._failed_features, self._axes.count)
         cost = np.exp(log_cost * self.costs.spread + self.costs.centre)
-        cap = self._options.max_suggestion_cost
-        over = np.zeros(len(points), dtype=bool)
-        if cap is not None:
-            doubt = 0.0 if self._cost_gp is None else self._cost_gp.predict(features)[1] * self.costs.spread
-            over = cost * np.exp(CAUTION * doubt) > cap
+        over = over_limit(self._options.max_suggestion_cost, cost, features, self._cost_gp, self.costs)
         return Ranked(points, *predictions[0], cost, value, over)
 
     def _combined(self, values: list[Array]) -> tuple[Array, Array]:
@@ -216,7 +212,18 @@ def explain(axes: Axes, features: Array, scores: Array) -> list[Explanation]:
     ]
 
 
-def _regress(axes: Axes, features: Array, targets: Array) -> GaussianProcess:
+def over_limit(
+    cap: float | None, cost: Array, features: Array, cost_gp: GaussianProcess | None, costs: LogCosts
+) -> NDArray[np.bool_]:
+    """Where the cost may well be above the limit. `cost` is what is predicted, in the user's unit."""
+    if cap is None:
+        return np.zeros(len(cost), dtype=bool)
+    doubt = 0.0 if cost_gp is None else cost_gp.predict(features)[1] * costs.spread
+    over: NDArray[np.bool_] = cost * np.exp(CAUTION * doubt) > cap
+    return over
+
+
+def regress(axes: Axes, features: Array, targets: Array) -> GaussianProcess:
     learnt = training_subset(targets, MAX_FIT)
     found, _ = fit(
         features[learnt], targets[learnt], axes.feature_axis, Matern, default_starts(axes.count), FIT_ITERATIONS
