@@ -174,6 +174,8 @@ def one_run(job: dict[str, Any]) -> dict[str, Any]:
         "losses": [float(f"{loss:.10g}") for loss in losses],
         "cpu_ms": cpu_ms,
     }
+    if hasattr(optimizer, "predictions"):
+        result["predictions"] = optimizer.predictions
     if allowance is not None:
         result |= {"costs": [float(f"{cost:.5g}") for cost in costs], "allowance": allowance}
     return result

@@ -30,6 +30,8 @@ class Referee:
         self._number = 0
         self._observations: list[Observation] = []
         self._pending: dict[int, tuple[dict[str, Any], PendingTrial]] = {}
+        self.predictions: list[tuple[float, float] | None] = []
+        """By trial: the score that was predicted, and its deviation; None where no model was asked."""
 
     def ask(self, n: int = 1) -> list[dict[str, Any]]:
         history = History(tuple(self._observations), (), tuple(trial for _, trial in self._pending.values()))
@@ -37,6 +39,8 @@ class Referee:
         asked = []
         for suggestion in suggestions:
             self._number += 1
+            predicted = suggestion.provenance.get("score_mean"), suggestion.provenance.get("score_std")
+            self.predictions.append(None if None in predicted else predicted)
             configuration = dict(suggestion.params)
             self._pending[id(configuration)] = configuration, PendingTrial(self._number, suggestion.params)
             asked.append(configuration)

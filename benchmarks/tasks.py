@@ -27,9 +27,27 @@ LCBENCH_OPTIMA = {"167168": 10.573, "189906": 4.7245, "126026": 0.2515}
 """Least 100 - validation accuracy, from 30,000 random points and an evolutionary search of 150,000 more."""
 WORST_LOSS = 50.0
 FUNCTIONS = {"bbob": (1, 3, 5, 6, 8, 11, 13, 15, 17, 19, 21, 23), "mixint": (1, 8, 15, 21)}
-TUNING = {
-    "ml": ("bc-hgb", "bc-logreg", "digits-mlp", "digits-svm", "bc-rf", "iris-mlp"),
-    "lcb": tuple(LCBENCH_OPTIMA),
+HELD_OUT = (
+    "bbob-f6-d5-i7",
+    "ml-wine-svm",
+    "lcb-3945",
+    "mixint-f10-d5-i7",
+    "bbob-f15-d3-i7",
+    "ml-bc-rf",
+    "lcb-34539",
+    "bbob-f10-d5-i7",
+    "mixint-f3-d5-i7",
+    "ml-iris-logreg",
+    "lcb-168868",
+    "bbob-f20-d2-i7",
+    "mixint-f20-d10-i7",
+    "bbob-f2-d10-i7",
+)
+"""The group `held`: functions, instances and data sets on which no version of Protein was developed."""
+GROUPS = {
+    "held": HELD_OUT,
+    "ml": ("ml-bc-hgb", "ml-bc-logreg", "ml-digits-mlp", "ml-digits-svm", "ml-bc-rf", "ml-iris-mlp"),
+    "lcb": tuple(f"lcb-{data}" for data in LCBENCH_OPTIMA),
 }
 
 
@@ -81,9 +99,9 @@ class Task:
 
 
 def names(group: str) -> list[str]:
-    """Of a group: bbob2, bbob3, bbob5, bbob10, mixint5, mixint10, ml or lcb."""
-    if group in TUNING:
-        return [f"{group}-{each}" for each in TUNING[group]]
+    """Of a group: bbob2, bbob3, bbob5, bbob10, mixint5, mixint10, ml, lcb or held."""
+    if group in GROUPS:
+        return list(GROUPS[group])
     suite = group.rstrip("0123456789")
     return [f"{suite}-f{function}-d{group.removeprefix(suite)}" for function in FUNCTIONS[suite]]
 

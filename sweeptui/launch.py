@@ -13,10 +13,12 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sweeptui.core import schedulers
+from sweeptui.core import schedulers, warmstart
+from sweeptui.core.analysis.summary import tool_of
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
@@ -145,16 +147,23 @@ def prepare(
             stored, resumed = dict(store.state.config), bool(store.state.trials)
             last = store.state.last_trial
     except StoreMissingError:
+        if tool.warm_start is not None:
+            launch["warm_start"] = _warm_start(root, tool, tool.warm_start)
         SqliteStore.create(path / DATABASE, name, {**tool.to_json(), "launch": launch}).close()
         return Session(name, path, tool, label, launch=launch)
     old_launch = stored.pop("launch", {})
+    tool = _warm_started(name, tool, warmstart.stored({"launch": old_launch}).get("sweep"))
     changes = _changes(SweepTool.from_json(stored), tool)
     if changes and accept_changes is None:
         raise UserError(
             f"sweep {name!r} was searching something else ({'; '.join(changes)}); choose another --sweep-name, or pass "
             f"--accept-changes keep (old trials inside the new space still inform the optimizer) or forget"
         )
-    launch |= {key: old_launch[key] for key in ("auto_named", "forget_trials_up_to", "mixed") if key in old_launch}
+    launch |= {
+        key: old_launch[key]
+        for key in ("auto_named", "forget_trials_up_to", "mixed", "warm_start")
+        if key in old_launch
+    }
     if changes and accept_changes == "forget":
         launch["forget_trials_up_to"] = last
     elif changes:
@@ -180,6 +189,8 @@ def dry_run(recipe: str | None, tool: SweepTool, root: Path) -> list[tuple[Stage
     root = root.resolve()
     tool = checked(tool, root)
     name = tool.sweep_name or make_name(recipe or "sweep", sweep_names(root))
+    if tool.warm_start is not None:
+        _warm_start(root, tool, tool.warm_start)
     params = _first_suggestion(tool).params
     trial = Trial(number=1, params=params, seed=stream_seed(tool.seed, "trial", 1) % 2**31, created_at=0.0)
     files = Files(sweep_path(root, name))
@@ -222,7 +233,7 @@ def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Lis
         tool,
         Files(path),
         LocalDispatcher(path),
-        schedulers.resolve(tool.scheduler),
+        schedulers.resolve(tool.scheduler, tool.scheduler_options),
         _service(tool, path / "optimizer.log"),
         listener=listener,
     )
@@ -267,7 +278,12 @@ def _check(tool: SweepTool, root: Path) -> None:
             f"dispatcher_type is {tool.dispatcher_type!r}, which this version cannot run; use 'local' "
             f"(--dispatcher local)"
         )
-    schedulers.resolve(tool.scheduler)
+    if tool.metric_source == "wandb" and find_spec("wandb") is None:
+        raise UserError(
+            "metric_source is 'wandb', and the package wandb is not installed; install it with: "
+            "pip install 'sweeptui[wandb]'"
+        )
+    schedulers.resolve(tool.scheduler, tool.scheduler_options).check(tool.max_trials)
     space = tool.space
     folder = project_dir(tool)
     if not folder.is_dir():
@@ -317,6 +333,22 @@ def _check_writable(root: Path) -> None:
         raise UserError(f"root is {os.fspath(root)!r}, and {os.fspath(place)!r} cannot be written; pass another --root")
     if usage.free == 0:
         raise UserError(f"root is {os.fspath(root)!r}, and its disk is full; make room or pass another --root")
+
+
+def _warm_start(root: Path, tool: SweepTool, name: str) -> dict[str, Any]:
+    with contextlib.closing(SqliteStore.open(existing_sweep(root, name) / DATABASE, readonly=True)) as store:
+        return warmstart.copied(name, tool_of(store.state), store.state.trials, tool)
+
+
+def _warm_started(name: str, tool: SweepTool, before: str | None) -> SweepTool:
+    """The configuration of a sweep that goes on: what it was warm-started from stays. Raises `UserError`."""
+    if tool.warm_start not in (None, before):
+        was = f"was warm-started from {before!r}" if before else "was not warm-started"
+        raise UserError(
+            f"warm_start is {tool.warm_start!r}, but sweep {name!r} is there already and {was}; choose another"
+            " --sweep-name, or pass --new where none was given"
+        )
+    return tool.model_copy(update={"warm_start": before})
 
 
 def _rescore(tx: Transaction, state: SweepState, metric: str) -> None:

@@ -535,6 +535,9 @@ def test_a_store_that_takes_no_order_to_stop_is_told_and_the_trials_are_looked_a
     handed_over = []
     monkeypatch.setattr(run, "go_on_in_background", lambda folder: handed_over.append(folder) or "")
     database = sweep.folder / "sweep.db"
+    assert app._watcher.opening._looked.wait(60), "what is being read is not damaged"
+    for file in sweep.folder.glob("sweep.db-*"):  # SQLite would mend it from what was not written back yet
+        file.unlink()
     database.write_bytes(b"no database at all" * 100)
     with pytest.raises(UserError):
         SqliteStore.open(database)

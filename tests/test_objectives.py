@@ -91,6 +91,7 @@ def test_what_is_given_comes_back_and_one_metric_is_the_metric() -> None:
 def test_a_target_and_a_regex_without_a_group_for_each_are_refused() -> None:
     for fields, sentence in (
         ({"target_score": 1.0}, "target_score is set, and there are several metrics"),
+        ({"metric_source": "wandb"}, "metric_source is 'wandb', and there are several metrics"),
         ({"metric_source": "log", "metric_regex": r"accuracy=(?P<accuracy>\S+)"}, "needs a group named latency"),
     ):
         with pytest.raises(ValidationError) as caught:

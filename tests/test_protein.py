@@ -442,10 +442,10 @@ def test_warped_scores_are_standardised_in_order_and_can_be_restored(offset: flo
         assert warped.values.mean() == pytest.approx(0.0, abs=1e-9)
         assert warped.values.std() == pytest.approx(1.0)
         for value, target in zip(y, warped.values, strict=True):
-            assert warped.restore(float(target), 1e-3)[0] == pytest.approx(value, rel=1e-6)
+            assert float(warped.restored(np.array([target]))[0]) == pytest.approx(value, rel=1e-6)
     [constant] = warps(np.full(4, 7.0))
     assert (constant.values == 0).all()
-    assert constant.restore(0.0, 1.0) == (7.0, pytest.approx(0.0, abs=1e-12))
+    assert constant.restored(np.array([0.0, 1.0])) == pytest.approx(7.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("kernel", [gp.Matern, gp.SquaredExponential])
@@ -477,10 +477,10 @@ def test_gradients_are_those_of_what_they_belong_to(kernel: gp.Kernel) -> None:
     rng = np.random.default_rng(3)
     x, y = rng.random((15, 4)), rng.normal(size=15)
     feature_axis = np.array([0, 1, 1, 2])
-    posterior = gp._Posterior(x, y, feature_axis, kernel)
+    posterior = gp._Posterior(x, y, feature_axis, kernel, None)
     at = np.array([-0.5, 0.3, 0.1, -3.0])
     assert posterior(at)[1] == pytest.approx(_slope(lambda v: posterior(v)[0], at), rel=1e-4, abs=1e-5)
-    model = gp.GaussianProcess(x, y, feature_axis, kernel, gp.Hyperparameters.of(at))
+    model = gp.GaussianProcess(x, y, feature_axis, kernel, gp.Hyperparameters.of(at, 3))
     point = rng.random(4)
     mean, std, by_mean, by_std = model.gradients(point)
     assert (mean, std) == pytest.approx(tuple(float(part[0]) for part in model.predict(point[None, :])))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sweeptui.core.distributions import (
     DISTRIBUTIONS,
+    Beta,
     Choice,
     Constant,
     Distribution,
@@ -21,8 +22,16 @@ from sweeptui.core.distributions import (
     LogInteger,
     Logit,
     LogUniform,
+    Normal,
     PowerOfTwo,
+    QBeta,
+    QLogNormal,
+    QLogUniform,
+    QNormal,
+    QUniform,
+    UnboundedLogNormal,
     Uniform,
+    WeightedChoice,
     distribution_from,
 )
 from sweeptui.core.errors import FieldError
@@ -59,6 +68,24 @@ def powers(drawn: tuple[float, float, Any]) -> PowerOfTwo | None:
         return None
 
 
+def made_or_none(made: type[Any], **fields: Any) -> Any:
+    try:
+        return made(**fields)
+    except FieldError:
+        return None
+
+
+def shaped(made: type[Any], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(made_or_none, st.just(made), **fields).filter(lambda each: each is not None)
+
+
+@st.composite
+def weighted(draw: st.DrawFn) -> WeightedChoice:
+    values = draw(st.lists(SCALARS, min_size=1, max_size=9, unique_by=json.dumps))
+    shares = [draw(st.sampled_from((0, 1, 2, 5))) for _ in values[1:]]
+    return WeightedChoice(values, [share / (sum(shares) + 1) for share in (1, *shares)])
+
+
 SCALARS = (
     st.none()
     | st.booleans()
@@ -77,7 +104,30 @@ CELLS = {
     "categorical": st.lists(SCALARS, min_size=1, max_size=9, unique_by=json.dumps).map(Choice),
 }
 LOG_INTEGERS = {"int_log_normal": ranges(LogInteger, st.integers(1, 2**40)) | ranges(LogInteger, st.integers(1, 60))}
-EACH: dict[str, st.SearchStrategy[Any]] = {**CONTINUOUS, **CELLS, **LOG_INTEGERS, "constant": SCALARS.map(Constant)}
+MU, SIGMA = tidy(-9, 9), tidy(1e-3, 9)
+SHAPE = tidy(0.05, 50)
+STEP = st.sampled_from((1, 2, 7, 100, 1.0, 0.1, 0.25, 0.001, 3.7))
+QUANTILES = {
+    "normal": shaped(Normal, mu=tidy(-1e6, 1e6), sigma=tidy(1e-2, 1e6)),
+    "unbounded_log_normal": shaped(UnboundedLogNormal, mu=MU, sigma=SIGMA),
+    "beta": shaped(Beta, a=SHAPE, b=SHAPE),
+}
+STEPS = {
+    "q_uniform": shaped(QUniform, min=tidy(-1e3, 1e3), max=tidy(-1e3, 1e3), q=STEP),
+    "q_log_uniform_values": shaped(QLogUniform, min=tidy(1e-3, 1e3), max=tidy(1e-3, 1e3), q=STEP),
+    "q_normal": shaped(QNormal, mu=MU, sigma=SIGMA, q=STEP),
+    "q_log_normal": shaped(QLogNormal, mu=tidy(-3, 3), sigma=tidy(0.1, 2), q=STEP),
+    "q_beta": shaped(QBeta, a=SHAPE, b=SHAPE, q=st.sampled_from((1, 0.1, 0.01, 0.003))),
+}
+EACH: dict[str, st.SearchStrategy[Any]] = {
+    **CONTINUOUS,
+    **CELLS,
+    **LOG_INTEGERS,
+    **QUANTILES,
+    **STEPS,
+    "categorical_w_probabilities": weighted(),
+    "constant": SCALARS.map(Constant),
+}
 ANY = st.one_of(*EACH.values())
 
 
@@ -161,6 +211,22 @@ def test_every_cell_has_the_same_share(distribution: Any) -> None:
     values = [distribution.from_unit(middle) for middle in middles]
     assert len({json.dumps(value) for value in values}) == shown
     assert [distribution.to_unit(value) for value in values] == middles
+
+
+@pytest.mark.parametrize("name", [*STEPS, *LOG_INTEGERS, "categorical_w_probabilities"])
+def test_every_value_has_an_index_and_a_place_of_its_own(name: str) -> None:
+    @calm
+    @given(EACH[name], st.data())
+    def check(distribution: Any, data: st.DataObject) -> None:
+        count = distribution.cardinality
+        index = data.draw(st.integers(0, count - 1))
+        value = distribution.from_unit(distribution.place(index))
+        assert distribution.index(value) == index
+        assert distribution.place(index) == distribution.to_unit(value)
+        if index:
+            assert distribution.place(index - 1) < distribution.place(index)
+
+    check()
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1e-300, 1e15), (-1e9, 1e-20)])

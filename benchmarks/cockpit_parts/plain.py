@@ -1,4 +1,4 @@
-"""Textual's own widgets at the same work: `python -m cockpit_parts.plain empty`, or `... table ROWS`, `... log FILE`.
+"""Textual's own widgets at the same work: `python -m cockpit_parts.plain table ROWS`, or `... log FILE`.
 
 `table` is a DataTable above a Log; with `--busy FILE` 50 rows change 4 times a second and the Log is told 10 times a
 second what is new in FILE, as in the cockpit. A digit keeps the rows whose score has that digit.
@@ -12,20 +12,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, ComposeResult
-from textual.widgets import DataTable, Log, Static
+from textual.widgets import DataTable, Log
 
 COLUMNS = ("#", "state", "score", "curve", "progress", "time", "cost", "learning_rate", "clip_coef", "ent_coef")
 CHANGING = 50
 CURSOR = "#273f5b"
 LINES = 10_000
 """So many the Log keeps; with all of them it would not keep up."""
-
-
-class Empty(App[None]):
-    """The least that can be shown."""
-
-    def compose(self) -> ComposeResult:
-        yield Static("ready")
 
 
 class Table(App[None]):
@@ -100,8 +93,6 @@ class Whole(App[None]):
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["empty"]:
-            Empty().run()
         case ["table", rows]:
             Table(int(rows)).run()
         case ["table", rows, "--busy", path]:

@@ -32,7 +32,10 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
-        environment.pop("NO_COLOR", None)
+        # As after an installation: with its modules compiled. Where this is set, each start would compile ours anew,
+        # and find those of an empty app done.
+        for name in ("NO_COLOR", "PYTHONDONTWRITEBYTECODE"):
+            environment.pop(name, None)
         self._frames: list[tuple[float, bytes]] = []
         self._partial = b""
         self._last = 0.0

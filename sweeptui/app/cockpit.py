@@ -7,7 +7,6 @@ optimizer or another process.
 from __future__ import annotations
 
 import asyncio
-import locale
 import signal
 import time
 from enum import StrEnum
@@ -18,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import DescendantFocus, Key
 from textual.reactive import reactive
+from textual.screen import Screen
 
 from sweeptui.app import standing, wording
 from sweeptui.app.actions import ACTIONS, Action
@@ -25,7 +25,6 @@ from sweeptui.app.best import BestPanel
 from sweeptui.app.choosing import Choosing
 from sweeptui.app.dialogs import QUIT_CHOICES, Ask
 from sweeptui.app.engine import Engine
-from sweeptui.app.faults import Faulty
 from sweeptui.app.gauges import Gauges
 from sweeptui.app.keymap import Keymap
 from sweeptui.app.log.pane import LogPane
@@ -39,8 +38,8 @@ from sweeptui.app.snapshot import Snapshot
 from sweeptui.app.standing import Notice
 from sweeptui.app.steering import Steering
 from sweeptui.app.table import Follow, TrialTable
-from sweeptui.app.theme import ANSI, THEME, AsciiOnly
 from sweeptui.app.watcher import Watcher
+from sweeptui.app.window import Window
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.stores.base import LeaseHeldError, LeaseLostError
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.driver import Driver
-    from textual.filter import LineFilter
 
     from sweeptui.app.moves import Move
     from sweeptui.launch import Session
@@ -67,17 +65,10 @@ class Leaving(StrEnum):
     STOP = "stop"
 
 
-def speaks_utf8() -> bool:
-    return locale.getpreferredencoding(False).lower().replace("-", "") == "utf8"
-
-
-class Cockpit(Faulty[None], inherit_bindings=False):
+class Cockpit(Window[None], inherit_bindings=False):
     """Watches the sweep in `folder`; with a session it also runs it."""
 
     CSS_PATH = "cockpit.tcss"
-    ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - as App declares it
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(",".join(action.keys), f"act('{action.id}')", action.help, id=action.id, show=False)
         for action in ACTIONS
@@ -102,7 +93,7 @@ class Cockpit(Faulty[None], inherit_bindings=False):
         """`read_only` says why this window may change nothing; empty where it may. With `gauges` the header shows how
         busy this machine is.
         """
-        super().__init__(driver_class)
+        super().__init__(driver_class, utf8=utf8)
         self.read_only = read_only
         self.clock = clock
         self.on_hang_up: Callable[[], None] = lambda: None
@@ -111,8 +102,6 @@ class Cockpit(Faulty[None], inherit_bindings=False):
         self.engine = None if session is None else Engine(session, self.post_message)
         self.leaving: Leaving | None = None
         self.signalled: int | None = None
-        self._utf8 = speaks_utf8() if utf8 is None else utf8
-        self._ascii = AsciiOnly()
         client = "cockpit" if driver_class is None else "browser"
         self._watcher = Watcher(
             folder,
@@ -138,17 +127,15 @@ class Cockpit(Faulty[None], inherit_bindings=False):
         self.keys = KeyBar(id="keys")
         self.header.read_only = self.keys.read_only = bool(read_only)
         self._problem = ""
+        self._looked = False
+        """Other trials are looked at than the panels show."""
         self._news = News()
         self._gauges = Gauges(self.post_message) if gauges else None
-        self.register_theme(THEME)
-        self.theme = THEME.name
-        self.ansi_theme_dark = ANSI
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        filters = super().get_line_filters()
-        return filters if self._utf8 else [*filters, self._ascii]
 
     # -- the screen
+
+    def get_default_screen(self) -> Screen[None]:
+        return Screen(id="_default", classes=self.size_classes())
 
     def compose(self) -> ComposeResult:
         yield self.header
@@ -165,8 +152,6 @@ class Cockpit(Faulty[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.title = f"sweeptui {self.folder.name}"
-        if not self._utf8:
-            self.screen.add_class("-ascii")
         self.table.offered = standing.no_trial(None, "")
         self.best.border_title = "Best"
         self.table.focus()
@@ -282,6 +267,13 @@ class Cockpit(Faulty[None], inherit_bindings=False):
 
     @on(TrialTable.Looked)
     def _other_trials(self) -> None:
+        """The table's rows are painted first, as the answer to the key; then the rest, of the last of several."""
+        if not self._looked:
+            self._looked = True
+            self.call_after_refresh(self._show_looked_at)
+
+    def _show_looked_at(self) -> None:
+        self._looked = False
         self._show_selected()
 
     def on_engine_ended(self, message: EngineEnded) -> None:

@@ -14,23 +14,21 @@ from typing import TYPE_CHECKING
 from textual import on, work
 
 from sweeptui.app import terminal, wording
-from sweeptui.app.cockpit import speaks_utf8
-from sweeptui.app.faults import Faulty, complain
+from sweeptui.app.faults import complain
 from sweeptui.app.inventory import Entry, Inventory
 from sweeptui.app.messages import Latest
 from sweeptui.app.run import EXIT_FAILED, run_cockpit
 from sweeptui.app.screens.newsweep import NewSweep
 from sweeptui.app.screens.sweeps import SweepList
 from sweeptui.app.screens.sweeptable import shown_path
-from sweeptui.app.theme import ANSI, THEME, AsciiOnly
 from sweeptui.app.trash import throw_away
+from sweeptui.app.window import Window
 from sweeptui.core.errors import UserError
 from sweeptui.folders import sweeps_dir
 from sweeptui.launch import Session, reopen
 from sweeptui.recipes.find import RecipeInfo, list_recipes
 
 if TYPE_CHECKING:
-    from textual.filter import LineFilter
     from textual.screen import Screen
 
     from sweeptui.core.config import SweepTool
@@ -59,13 +57,10 @@ class Sighted(Latest):
     entries: tuple[Entry, ...]
 
 
-class Home(Faulty[Destination], inherit_bindings=False):
+class Home(Window[Destination], inherit_bindings=False):
     """Ends with where to go, or with None."""
 
     CSS_PATH = ["cockpit.tcss", "home.tcss"]  # noqa: RUF012 - as App declares it
-    ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
 
     def __init__(
         self,
@@ -77,12 +72,10 @@ class Home(Faulty[Destination], inherit_bindings=False):
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`selected` is the sweep on which the cursor stands first."""
-        super().__init__()
+        super().__init__(utf8=utf8)
         self.root = root
         self.read = read
         self.signalled: int | None = None
-        self._utf8 = speaks_utf8() if utf8 is None else utf8
-        self._ascii = AsciiOnly()
         self._over = Event()
         self._look_now = Event()
         self._busy = ""
@@ -91,13 +84,6 @@ class Home(Faulty[Destination], inherit_bindings=False):
         self.sweeps.table.cursor = selected
         self.looked = False
         """The sweeps have been looked at, at least once."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
-        self.ansi_theme_dark = ANSI
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        filters = super().get_line_filters()
-        return filters if self._utf8 else [*filters, self._ascii]
 
     def get_default_screen(self) -> Screen[None]:
         return self.sweeps
@@ -140,7 +126,7 @@ class Home(Faulty[Destination], inherit_bindings=False):
     def on_sighted(self, message: Sighted) -> None:
         self.looked = True
         for screen in self.screen_stack:
-            screen.set_class(not self._utf8, "-ascii")
+            screen.set_class(not self.utf8, "-ascii")
         self.sweeps.show(message.entries)
 
     # -- what the screens want

@@ -9,6 +9,7 @@ import click
 
 from sweeptui.cli.complete import TrialName
 from sweeptui.cli.options import json_option, parse_trials, root_option, sweep_argument
+from sweeptui.core import warmstart
 from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, unreadable_json
 from sweeptui.core.ansi import sanitize
 from sweeptui.core.errors import UserError
@@ -80,12 +81,15 @@ def show(*, sweep: str, as_json: bool, root: Path) -> int:
         seen = sight(folder, store)
         jobs = [job for number in store.state.trials for job in store.jobs(number)]
         shape = show_json(store.state, jobs, label=seen.label, path=str(folder), holder=_holder(seen.holder))
+        taken_over = warmstart.told(store.state.config)
     if as_json:
         click.echo(json_line(shape))
         return 0
     by = f", run by {shape['holder']}" if shape["holder"] else ""
     because = f": {shape['reason']}" if shape["reason"] else ""
     click.echo(f"{shape['name']} is {shape['state']}{because}{by}")
+    if taken_over:
+        click.echo(f"warm start: {taken_over}")
     rows = [("TRIAL", "STATUS", "SCORE", "COST", "TRY", "REASON")]
     for trial in shape["trials"]:
         failure = f" ({trial['failure']})" if trial["failure"] else ""

@@ -18,7 +18,7 @@ from sweeptui.cli.options import PairsCommand, root_option, sweep_argument
 from sweeptui.cli.project import ADVICE, default_words
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
-from sweeptui.recipes.find import list_recipes
+from sweeptui.recipes.find import find_recipe, list_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +32,7 @@ FIELDS = {
     "max_parallel_jobs": "max_parallel_jobs",
     "method": "protein_config.method",
     "seed": "seed",
+    "warm_start": "warm_start",
     "dispatcher": "dispatcher_type",
     "scheduler": "scheduler",
     "recipe_module": "recipe_module",
@@ -74,8 +75,10 @@ def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--max-parallel-jobs", type=click.IntRange(min=1), help="How many run at once.")
 @click.option("--method", help="bayes, random, or an installed optimizer's name.")
 @click.option("--seed", type=int, help="Of the suggestions and the trials.")
+@click.option("--warm-start", metavar="SWEEP", help="A sweep whose trials inform this one; the spaces may differ.")
 @click.option("--dispatcher", help="Where jobs run: local.")
-@click.option("--scheduler", help="optimizing, sequential, or an installed scheduler's name.")
+@click.option("--scheduler", help="optimizing, sequential, batch, asha, hyperband, pbt, ... (docs/schedulers.md).")
+@click.option("--scheduler-option", multiple=True, metavar="NAME=VALUE", help="One of its options; repeatable.")
 @click.option("--set", "--overrides", "settings", multiple=True, metavar="FIELD=VALUE", help="Any field; repeatable.")
 @click.option("--args", "arguments", multiple=True, metavar="NAME=VALUE", help="The recipe's arguments; repeatable.")
 @click.option("--train-override", multiple=True, metavar="PATH=VALUE", help="Passed to each training; repeatable.")
@@ -101,6 +104,8 @@ def run(ctx: click.Context, /, *, recipe: str | None, root: Path, dry_run: bool,
     if recipe is None:
         return _no_recipe(ctx, root, is_headless=headless_wanted(given["headless"], given["as_json"]))
     tool = _tool(recipe, given)
+    for note in find_recipe(recipe, Path.cwd()).notes(limited=given["max_trials"] is not None):
+        click.echo(f"note: {note}", err=True)
     if dry_run:
         return _dry_run(recipe, tool, root, as_json=given["as_json"])
     is_headless = headless_wanted(given["headless"], given["as_json"])
@@ -122,7 +127,11 @@ def _tool(recipe: str, given: Mapping[str, Any]) -> SweepTool:
         given["arguments"],
         fields,
         given["settings"],
-        {"train_overrides": given["train_override"], "eval_overrides": given["eval_override"]},
+        {
+            "train_overrides": given["train_override"],
+            "eval_overrides": given["eval_override"],
+            "scheduler_options": given["scheduler_option"],
+        },
     )
 
 

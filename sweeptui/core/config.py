@@ -38,6 +38,7 @@ from sweeptui.core.fields import (
 from sweeptui.core.search import ParameterConfig, ProteinConfig
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space
+from sweeptui.core.tracking import WandbConfig
 from sweeptui.core.trial import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ParameterConfig", "ProteinConfig", "ProteinSettings", "SimulationConfig", "SweepConfig", "SweepTool"]
 
-SCHEDULERS = ("optimizing", "sequential")
+SCHEDULERS = ("optimizing", "sequential", "batch", "asha", "hyperband", "pbt", "cost_quantile", "early_terminate")
 DEFAULT_RETRIES = {FailureKind.LOST: 3, FailureKind.DISPATCH_ERROR: 3, FailureKind.PREEMPTED: 100}
 """The machine's failures are tried again, the configuration's are not."""
 
@@ -93,10 +94,17 @@ class SweepTool(Model):
     monitoring_interval: Positive = 5.0
     """Seconds between two looks at remote jobs; local ones tell by themselves."""
     scheduler: str = "optimizing"
-    """"optimizing", "sequential", or a plug-in of the entry-point group sweeptui.schedulers."""
+    """"optimizing", "sequential", "batch", "asha", "hyperband", "pbt", "cost_quantile", "early_terminate", a plug-in of
+    the entry-point group sweeptui.schedulers, or module:Class. A mapping has its options beside the name."""
+    scheduler_options: dict[str, Json] = Field(default_factory=dict)
+    """Fields of the scheduler, such as reduction_factor."""
     suggest_ahead: Count | None = None
     """Suggestions prepared before a slot is free; 0 waits for every result that is due. Chosen by the scheduler and
     max_parallel_jobs where it is not given."""
+
+    warm_start: str | None = None
+    """A sweep of the same root whose trials inform this one from its first suggestion on; its copies are kept, so it
+    may be deleted later."""
 
     recipe_module: str | None = None
     train_entrypoint: Text = "train"
@@ -118,10 +126,14 @@ class SweepTool(Model):
     capture_output: StrictBool = True
     """Without a screen, the lines of the jobs' logs are printed, too."""
 
-    metric_source: Literal["report", "log"] = "report"
+    metric_source: Literal["report", "log", "wandb"] = "report"
+    """Where the score comes from: what the script reports, its log, or its W&B run."""
     metric_regex: str | None = None
     """For metric_source "log", with a group named score, and perhaps step, total and cost. With several metrics each
     has a group of its name instead."""
+
+    wandb: WandbConfig | None = None
+    """Where the W&B runs of the trials belong; without it, and with another metric_source, they are not told."""
 
     train_timeout_s: Positive | None = None
     eval_timeout_s: Positive | None = None
@@ -170,7 +182,7 @@ class SweepTool(Model):
             "evaluation_simulations": folded.evaluation_simulations,
         }
 
-    @field_validator("sweep_name")
+    @field_validator("sweep_name", "warm_start")
     @classmethod
     def _name_is_a_file_name(cls, name: str | None) -> str | None:
         if name is not None and not SWEEP_NAME.fullmatch(name):
@@ -180,17 +192,28 @@ class SweepTool(Model):
             )
         return name
 
+    @model_validator(mode="before")
+    @classmethod
+    def _scheduler_with_options(cls, data: Any) -> Any:
+        """A scheduler may be given as its name, as a mapping of the name and options, or as a `Scheduler`."""
+        given = data.get("scheduler") if isinstance(data, Mapping) else None
+        if given is None or isinstance(given, str):
+            return data
+        if isinstance(given, Model):
+            kind = type(given)
+            name = getattr(given, "name", "") or f"{kind.__module__}:{kind.__qualname__}"
+            options: dict[str, Any] = given.model_dump(mode="json", exclude_unset=True)
+        elif isinstance(given, Mapping) and isinstance(given.get("name"), str):
+            name, options = given["name"], {key: value for key, value in given.items() if key != "name"}
+        else:
+            text = f"is {given!r}; give a name, or a mapping with a name and options"
+            raise mistakes(cls.__name__, [(("scheduler",), text, given)])
+        return {**data, "scheduler": name, "scheduler_options": {**options, **data.get("scheduler_options", {})}}
+
     @field_validator("scheduler")
     @classmethod
     def _scheduler_is_known(cls, scheduler: str) -> str:
-        return name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
-
-    @field_validator("metric_source", mode="before")
-    @classmethod
-    def _metric_source_is_here(cls, source: Any) -> Any:
-        if source == "wandb":
-            raise mistake("is 'wandb', which is not available in this version; use 'report' or 'log'")
-        return source
+        return scheduler if ":" in scheduler else name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
 
     @field_validator("metric_regex")
     @classmethod
@@ -236,6 +259,13 @@ class SweepTool(Model):
         return self
 
     @model_validator(mode="after")
+    def _wandb_is_asked_for_one_metric(self) -> Self:
+        if self.metric_source == "wandb" and self.protein_config.metrics is not None:
+            text = "is 'wandb', and there are several metrics, of which only one could be found; use 'report' or 'log'"
+            raise mistakes(type(self).__name__, [(("metric_source",), text, self.metric_source)])
+        return self
+
+    @model_validator(mode="after")
     def _target_is_of_one_metric(self) -> Self:
         if self.target_score is not None and self.protein_config.metrics is not None:
             text = "is set, and there are several metrics, none of which is the score; remove target_score"
@@ -247,6 +277,11 @@ class SweepTool(Model):
         """Each trial is evaluated in a job of its own after its training."""
         by_recipe = self.train_command is None and self.recipe_module is not None and self.eval_entrypoint is not None
         return self.eval_command is not None or by_recipe
+
+    @property
+    def wandb_runs(self) -> WandbConfig | None:
+        """What the trials' own W&B runs are told; None where they are told nothing."""
+        return self.wandb or (WandbConfig() if self.metric_source == "wandb" else None)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -41,11 +41,20 @@ def log_tail(path: Path, size: int = LOG_TAIL_BYTES) -> str:
         return ""
 
 
-def judge(job: Job, end: JobExit, tail: str, *, values: Mapping[str, float | None], needs_metric: bool) -> Verdict:
+def judge(
+    job: Job,
+    end: JobExit,
+    tail: str,
+    *,
+    values: Mapping[str, float | None],
+    needs_metric: bool,
+    where_looked: str = "",
+) -> Verdict:
     """Say what the end of a job means.
 
     `values` are those of the objectives that were reported (None: none, NaN or infinite: as reported); they only
-    count where `needs_metric`, that is in the last stage of a trial.
+    count where `needs_metric`, that is in the last stage of a trial. `where_looked` says for a missing one where it is
+    not.
     """
     if job.ask is not None and end.killed:
         return Verdict(job.ask, job.ask_reason)
@@ -63,12 +72,10 @@ def judge(job: Job, end: JobExit, tail: str, *, values: Mapping[str, float | Non
     if needs_metric:
         if missing := [name for name, value in values.items() if value is None]:
             name = "score" if len(values) == 1 else missing[0]
-            said = f"{name}=..." if name.isidentifier() else f"**{{{name!r}: ...}}"
-            return Verdict(
-                JobOutcome.NO_METRIC,
-                f"{job.stage} exited with code 0 but never reported {' and '.join(map(repr, missing))}; "
-                f"call sweeptui.report({said}) or write a JSON line to $SWEEPTUI_REPORT",
-            )
+            call = f"{name}=..." if name.isidentifier() else f"**{{{name!r}: ...}}"
+            how = f"call sweeptui.report({call}) or write a JSON line to $SWEEPTUI_REPORT"
+            said = where_looked or f"but never reported {' and '.join(map(repr, missing))}; {how}"
+            return Verdict(JobOutcome.NO_METRIC, f"{job.stage} exited with code 0 {said}")
         for name, value in values.items():
             if value is not None and not math.isfinite(value):
                 return Verdict(JobOutcome.INVALID_METRIC, f"{name!r} was reported as {value}")

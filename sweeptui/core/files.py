@@ -30,5 +30,9 @@ class Files:
     def reports(self, job: Job) -> Path:
         return self.trial_dir(job.trial) / f"{job.stage}.{job.attempt}.reports.jsonl"
 
+    def wandb(self, job: Job) -> Path:
+        """Where the job's W&B runs lie, each in a folder of its own below `wandb/`."""
+        return self.trial_dir(job.trial) / f"{job.stage}.{job.attempt}.wandb"
+
     def checkpoints(self, number: int) -> Path:
         return self.trial_dir(number) / "checkpoints"

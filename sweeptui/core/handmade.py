@@ -25,7 +25,7 @@ def allowed(distribution: Distribution) -> str:
     if distribution.kind == "constant":
         return f"{_plain(fields['value'])}, which is fixed"
     if distribution.kind == "continuous":
-        return f"a number from {_plain(fields['min'])} to {_plain(fields['max'])}"
+        return f"a number from {_plain(distribution.from_unit(0))} to {_plain(distribution.from_unit(1))}"
     if isinstance(distribution, Integer):
         return f"a whole number from {fields['min']} to {fields['max']}"
     values = choices(distribution)
@@ -38,7 +38,7 @@ def choices(distribution: Distribution) -> list[Any]:
     count = distribution.cardinality
     if count is None:
         return []
-    return [distribution.from_unit((index + 0.5) / count) for index in range(min(count, MAX_LISTED))]
+    return [distribution.from_unit(distribution.place(index)) for index in range(min(count, MAX_LISTED))]
 
 
 def problem(distribution: Distribution, value: Any) -> str:

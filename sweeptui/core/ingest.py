@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.core import tracking
 from sweeptui.core.failures import judge, log_tail, tries_left
 from sweeptui.core.files import Files
 from sweeptui.core.objectives import number_in
 from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective_values
-from sweeptui.core.trial import Job, JobOutcome, JobState, Report, Stage, TrialStatus
+from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Report, Stage, TrialStatus
+from sweeptui.core.wandb_log import load_records, run_folders
+from sweeptui.core.wandb_source import Question, WandbReader, is_online
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sweeptui.core.config import SweepTool
     from sweeptui.core.dispatch import JobExit
     from sweeptui.core.stores.sqlite import SqliteStore, Transaction
+    from sweeptui.core.tracking import WandbConfig
+    from sweeptui.core.trial import Trial
 
-Reader = ReportReader | LogReader
+Reader = ReportReader | LogReader | WandbReader
 
 AFRESH: Mapping[str, Any] = {"score": None, "cost": None, "step": None, "metrics": {}}
 """What a trial that is trained again has not reached yet. Its checkpoint stays: the training may go on from it."""
@@ -33,6 +41,11 @@ class Ingest:
         self._files = files
         self._names = tuple(each.name for each in tool.protein_config.objectives)
         self._readers: dict[int, Reader] = {}
+        self._questions: dict[int, Question] = {}
+        """By job id: those that left no score on this machine, as far as W&B is asked for it."""
+        if tool.metric_source == "wandb":
+            # Now, and not when the first trial has logged something: it takes a second.
+            load_records()
 
     def forget_positions(self) -> None:
         """After a write that failed: what was read since was not stored, so it is read again."""
@@ -96,6 +109,50 @@ class Ingest:
                     found |= {name: value for name in missing if (value := number_in(report.metrics, name)) is not None}
         return found
 
+    def settled(self, job: Job, end: JobExit) -> bool:
+        """Whether all is known that the end needs. While it is not, W&B is being asked, for a limited time."""
+        wandb = self._tool.wandb_runs
+        if self._tool.metric_source != "wandb" or wandb is None or end.code != 0 or job.ask is not None:
+            return True
+        if self._tool.has_eval and job.stage is Stage.TRAIN:
+            return True
+        question = self._questions.get(job.id)
+        if question is None:
+            question = self._ask(job, wandb)
+        return question is None or question.over
+
+    def _ask(self, job: Job, wandb: WandbConfig) -> Question | None:
+        """Ask W&B for the score, where it is not on this machine and may be there."""
+        reader = self._wandb_reader(job, 0)
+        found = reader.read(final=True)
+        while reader.more:
+            found += reader.read(final=True)
+        if any(report.score is not None for report in found) or reader.finished or not is_online(wandb, self._tool.env):
+            return None
+        entity, project = reader.project or ("", "")
+        self._questions[job.id] = question = Question(
+            entity or wandb.entity or os.environ.get("WANDB_ENTITY", ""),
+            project or wandb.project or os.environ.get("WANDB_PROJECT", "uncategorized"),
+            tracking.run_id(self._store.state.name, self._store.state.trials[job.trial], job),
+            self._tool.protein_config.metric,
+            wandb.metric_timeout_s,
+        )
+        return question
+
+    def _where_looked(self, job: Job) -> str:
+        """For a missing metric that comes from W&B: where it is not."""
+        if self._tool.metric_source != "wandb":
+            return ""
+        folder = self._files.wandb(job)
+        metric = self._tool.protein_config.metric
+        looked = f"{folder} has no W&B run; does the script call wandb.init()?"
+        if run_folders(folder):
+            looked = f"neither the history nor the summary of the W&B run in {folder} has it"
+        question = self._questions.get(job.id)
+        if question is not None:
+            looked += f"; asked W&B about {question.path}: {question.said}"
+        return f"but never logged {metric!r}: {looked}"
+
     def end(self, tx: Transaction, job: Job, end: JobExit, order: int, **started: Any) -> bool:
         """Write the end of a job and what follows for its trial; True if the trial ended with it, as the order-th.
 
@@ -105,13 +162,14 @@ class Ingest:
         parsed = reader.read(final=True)
         while reader.more:
             parsed += reader.read(final=True)
+        question = self._questions.get(job.id)
+        if question is not None and question.answer is not None:
+            parsed.append(question.answer)
         fields = self._append(tx, job, parsed)
         reports = [r for r in self._store.reports(job.trial, job.stage) if r.job == job.id]
         values = self._values(job, reports)
         score = values[self._names[0]]
-        cost = next((r.cost for r in reversed(reports) if r.cost is not None), None)
-        if cost is None and self._tool.cost_unit == "seconds":
-            cost = end.run_s
+        cost, spent = self._cost(tx.trial(job.trial), job, reports, end)
         last_stage = job.stage is Stage.EVAL or not self._tool.has_eval
         verdict = judge(
             job,
@@ -119,6 +177,7 @@ class Ingest:
             log_tail(self._files.log(job)) if end.code != 0 else "",
             values=values,
             needs_metric=last_stage,
+            where_looked=self._where_looked(job),
         )
         reason = verdict.reason
         if reader.rejected.count and verdict.outcome.failure is not None:
@@ -137,7 +196,9 @@ class Ingest:
             **started,
         )
         self._readers.pop(job.id, None)
-        fields["spent"] = tx.trial(job.trial).spent + (cost or 0.0)
+        if question is not None:
+            self._questions.pop(job.id).give_up()
+        fields["spent"] = tx.trial(job.trial).spent + spent
         if job.stage is Stage.TRAIN:
             fields["cost"] = cost
         if len(values) > 1 and last_stage and verdict.outcome.failure is None:
@@ -151,6 +212,19 @@ class Ingest:
             fields |= {**AFRESH, "queued_at": tx.now}
         tx.set_trial(job.trial, paused_from=None, **fields)
         return bool(terminal)
+
+    def _cost(self, trial: Trial, job: Job, reports: Sequence[Report], end: JobExit) -> tuple[float | None, float]:
+        """What the training has cost since its beginning, and what of it this job has spent.
+
+        A training that goes on from a checkpoint may count on from there, or from 0: its first report tells.
+        """
+        costs = [report.cost for report in reports if report.cost is not None]
+        own = costs[-1] if costs else end.run_s if self._tool.cost_unit == "seconds" else None
+        before = trial.cost if trial.cost is not None else trial.provenance.get("cost")
+        if own is None or not before or job.stage is not Stage.TRAIN:
+            return own, own or 0.0
+        counts_on = bool(costs) and costs[0] >= before
+        return (own, own - before) if counts_on else (before + own, own)
 
     def _consequence(
         self, tx: Transaction, job: Job, outcome: JobOutcome, reason: str, last_stage: bool, score: float | None
@@ -166,7 +240,7 @@ class Ingest:
             case JobOutcome.KILLED:
                 return {"status": TrialStatus.KILLED, "reason": reason}
             case JobOutcome.STOPPED:
-                return {"status": TrialStatus.STOPPED, "score": score, "reason": reason}
+                return self._stopped(tx.trial(job.trial), reason, score)
         trial = tx.trial(job.trial)
         earlier = [
             other
@@ -177,6 +251,14 @@ class Ingest:
         if left > 0:
             return {"status": again, "reason": f"will be tried again ({left} left for {outcome}): {reason}"}
         return {"status": TrialStatus.FAILED, "failure": outcome.failure, "reason": reason}
+
+    def _stopped(self, trial: Trial, reason: str, score: float | None) -> dict[str, Any]:
+        """An observation at the fidelity it reached; one that diverged failed, as it would have at its end."""
+        score = trial.score if score is None else score
+        if score is not None and not math.isfinite(score):
+            invalid = FailureKind.INVALID_METRIC
+            return {"status": TrialStatus.FAILED, "failure": invalid, "reason": reason}
+        return {"status": TrialStatus.STOPPED, "score": score, "reason": reason, "failure": None}
 
     def _newest(self, metrics: Any, rows: list[Report], stage: Stage) -> dict[str, Any]:
         fields: dict[str, Any] = {}
@@ -201,10 +283,16 @@ class Ingest:
         if reader is None:
             if self._tool.metric_source == "log":
                 reader = LogReader(self._files.log(job), job.report_offset, self._tool.metric_regex)
+            elif self._tool.metric_source == "wandb":
+                reader = self._wandb_reader(job, job.report_offset)
             else:
                 reader = ReportReader(self._files.reports(job), job.report_offset)
             self._readers[job.id] = reader
         return reader
+
+    def _wandb_reader(self, job: Job, offset: int) -> WandbReader:
+        run_id = tracking.run_id(self._store.state.name, self._store.state.trials[job.trial], job)
+        return WandbReader(self._files.wandb(job), run_id, self._tool.protein_config.metric, offset)
 
 
 def _plain(value: float) -> float | str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.core.checkpoints import INHERITED
 from sweeptui.core.errors import UserError
 from sweeptui.core.jobspec import argv_of
 from sweeptui.core.optimizers.seeding import trial_seed
-from sweeptui.core.schedulers.base import Action, Create, Evaluate, Stop, Train
-from sweeptui.core.trial import Job, JobOutcome, Stage, TrialStatus
+from sweeptui.core.schedulers.base import Action, Create, Evaluate, Finish, Fork, Promote, Stop, Train
+from sweeptui.core.trial import Job, JobOutcome, Stage, TrialStatus, trial_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sweeptui.core.checkpoints import Checkpoints
     from sweeptui.core.config import SweepTool
     from sweeptui.core.files import Files
     from sweeptui.core.state import SweepState
@@ -24,10 +27,11 @@ if TYPE_CHECKING:
 class Intents:
     """Turns actions into trials and jobs, inside a transaction."""
 
-    def __init__(self, state: SweepState, files: Files, suggestions: Suggestions) -> None:
+    def __init__(self, state: SweepState, files: Files, suggestions: Suggestions, checkpoints: Checkpoints) -> None:
         self._state = state
         self._files = files
         self._suggestions = suggestions
+        self._checkpoints = checkpoints
 
     def possible(self, actions: Sequence[Action], *, room: bool) -> list[Action]:
         """The actions that would write something now: a turn with nothing to write opens no transaction."""
@@ -35,7 +39,8 @@ class Intents:
         return [
             action
             for action in actions
-            if isinstance(action, Stop) or (room and (ready or not isinstance(action, Create)))
+            if isinstance(action, Stop)
+            or (room and not isinstance(action, Finish) and (ready or not isinstance(action, Create)))
         ]
 
     def write(self, tx: Transaction, tool: SweepTool, actions: Sequence[Action]) -> tuple[list[Job], list[Job]]:
@@ -60,6 +65,11 @@ class Intents:
                 return [self._job(tx, tool, number, Stage.TRAIN)]
             case Evaluate(number):
                 return [self._job(tx, tool, number, Stage.EVAL)]
+            case Promote(number, reason):
+                tx.set_trial(number, status=TrialStatus.PENDING, queued_at=tx.now, ended_at=None)
+                return [self._job(tx, tool, number, Stage.TRAIN, reason=reason)]
+            case Fork():
+                return self._fork(tx, tool, action)
         return []
 
     def _create(self, tx: Transaction, tool: SweepTool, count: int) -> list[Job]:
@@ -73,6 +83,20 @@ class Intents:
             jobs.append(self._job(tx, tool, trial.number, Stage.TRAIN, known_ends=ended, queued_at=tx.now))
         return jobs
 
+    def _fork(self, tx: Transaction, tool: SweepTool, action: Fork) -> list[Job]:
+        parent = self._state.trials[action.parent]
+        number = tx.next_trial
+        try:
+            checkpoint = os.fspath(self._checkpoints.hand_over(parent, number))
+        except FileNotFoundError:
+            return []  # deleted by somebody since it was looked at: the next decision knows
+        handed = {INHERITED: checkpoint, "cost": parent.cost}
+        trial = tx.create_trial(action.params, trial_seed(tool.seed, number), {**action.provenance, **handed})
+        tx.set_trial(number, checkpoint=checkpoint)
+        reason = f"generation {action.provenance.get('generation')}, from {trial_id(action.parent)}"
+        fields = {"known_ends": self._state.ended, "queued_at": tx.now, "reason": reason}
+        return [self._job(tx, tool, trial.number, Stage.TRAIN, **fields)]
+
     def _job(self, tx: Transaction, tool: SweepTool, number: int, stage: Stage, **fields: Any) -> Job:
         trial = tx.trial(number)
         attempt = 1 + (trial.attempt if stage is Stage.TRAIN else trial.eval_attempt)
@@ -83,7 +107,7 @@ class Intents:
             argv = argv_of(tool, self._state.name, self._files, trial, draft)
         job = tx.create_job(number, stage, argv)
         status = TrialStatus.TRAINING if stage is Stage.TRAIN else TrialStatus.EVALUATING
-        tx.set_trial(number, status=status, reason="", started_at=trial.started_at or tx.now, **fields)
+        tx.set_trial(number, **{"status": status, "reason": "", "started_at": trial.started_at or tx.now, **fields})
         return job
 
     def _stop(self, tx: Transaction, action: Stop) -> list[Job]:

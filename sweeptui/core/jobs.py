@@ -16,21 +16,35 @@ from sweeptui.core.jobspec import spec_of
 from sweeptui.core.trial import Job, JobState, trial_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sweeptui.core.config import SweepTool
     from sweeptui.core.dispatch import Dispatcher
+    from sweeptui.core.schedulers.base import Resources
     from sweeptui.core.stores.sqlite import SqliteStore, Transaction
+    from sweeptui.core.trial import Trial
 
 
 class Jobs:
     """The unfinished jobs of a sweep, as far as they are in motion."""
 
-    def __init__(self, store: SqliteStore, dispatcher: Dispatcher, ingest: Ingest, files: Files) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        dispatcher: Dispatcher,
+        ingest: Ingest,
+        files: Files,
+        resources: Callable[[Trial], Resources | None],
+    ) -> None:
         self._store = store
         self._dispatcher = dispatcher
         self._ingest = ingest
         self._files = files
+        self._resources = resources
         self.ends: dict[int, JobExit] = {}
         """By job id: ended, and not written."""
+        self._settling: dict[int, JobExit] = {}
+        """By job id: ended, but not all is known of the end."""
         self.started: dict[int, Started] = {}
         """By job id: started, and not written."""
         self.waiting: list[Job] = []
@@ -47,6 +61,7 @@ class Jobs:
     def poll(self) -> None:
         for update in self._dispatcher.poll():
             self._take(update)
+        self._settle()
 
     def write(self, tx: Transaction) -> None:
         """Write down what was started and what ended, and what that means for the trials."""
@@ -84,7 +99,7 @@ class Jobs:
         for job in waiting:
             trial = self._store.state.trials[job.trial]
             try:
-                specs.append(spec_of(tool, self._store.state.name, self._files, trial, job))
+                specs.append(spec_of(tool, self._store.state.name, self._files, trial, job, self._resources(trial)))
                 jobs.append(job)
             except (UserError, OSError) as error:
                 refused(job, error)
@@ -133,5 +148,10 @@ class Jobs:
             return
         for job in self._store.state.running_jobs.values():
             if token(job) == update.token:
-                self.ends[job.id] = update.exit
+                self._settling[job.id] = update.exit
                 return
+
+    def _settle(self) -> None:
+        for job_id, end in list(self._settling.items()):
+            if self._ingest.settled(self._store.state.jobs[job_id], end):
+                self.ends[job_id] = self._settling.pop(job_id)

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeptui.core import tracking
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files, token
+from sweeptui.core.schedulers.base import Resources
 from sweeptui.core.template import Context, render
 from sweeptui.core.trial import Job, Stage, Trial
 
@@ -41,6 +43,7 @@ def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job
         eval_entrypoint=tool.eval_entrypoint,
         gpus=tool.gpus_per_trial,
         simulations=[simulation.model_dump(mode="json") for simulation in tool.evaluation_simulations],
+        nested=tool.wandb_runs.nested if tool.wandb_runs else {},
     )
 
 
@@ -52,7 +55,9 @@ def argv_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
     return render(list(template), context_of(tool, sweep, files, trial, job))
 
 
-def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -> JobSpec:
+def spec_of(
+    tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job, resources: Resources | None = None
+) -> JobSpec:
     """Everything a dispatcher needs; makes the trial's folder and writes its parameters there.
 
     Raises `UserError` for a command that cannot be rendered, `OSError` where the folder cannot be written.
@@ -66,13 +71,20 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
         partial = folder / "params.json.part"
         partial.write_text(json.dumps(dict(trial.params)))
         partial.rename(params_file)
+    wandb = tool.wandb_runs
+    if wandb is not None:
+        settings = {**context_of(tool, sweep, files, trial, job).settings, **trial.params}
+        tracking.write_files(wandb, files, job, settings)
     train = job.stage is Stage.TRAIN
+    given = resources or Resources()
+    begins = {"SWEEPTUI_CHECKPOINT": trial.checkpoint} if train and trial.checkpoint else {}
     return JobSpec(
         token=token(job),
         trial=trial.number,
         stage=job.stage,
         argv=tuple(argv),
         env={
+            **(tracking.environment(wandb, sweep, files, trial, job) if wandb else {}),
             **tool.env,
             "SWEEPTUI_SWEEP": sweep,
             "SWEEPTUI_RUN": f"{sweep}_{trial.id}",
@@ -80,13 +92,14 @@ def spec_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -
             "SWEEPTUI_PARAMS": os.fspath(params_file),
             "SWEEPTUI_TRIAL_DIR": os.fspath(folder),
             "SWEEPTUI_SEED": str(trial.seed),
+            **begins,
         },
         cwd=project_dir(tool),
         trial_dir=folder,
         log_path=files.log(job),
         report_path=files.reports(job),
-        timeout_s=tool.train_timeout_s if train else tool.eval_timeout_s,
+        timeout_s=(given.time_limit or tool.train_timeout_s) if train else tool.eval_timeout_s,
         grace_s=tool.kill_grace_s,
-        cpus=tool.cpus_per_trial,
-        gpus=tool.gpus_per_trial,
+        cpus=tool.cpus_per_trial if given.cpus is None else given.cpus,
+        gpus=tool.gpus_per_trial if given.gpus is None else given.gpus,
     )

@@ -89,12 +89,13 @@ class Verdict:
 
 
 def verdict_on(
-    tool: SweepTool, state: SweepState, limit: Limit | None, broken: str, exhausted: bool, error: str
+    tool: SweepTool, state: SweepState, limit: Limit | None, broken: str, exhausted: bool, error: str, over: str = ""
 ) -> Verdict | None:
     """Whether a sweep of which nothing runs is over.
 
     `broken`: what `breaker_tripped` says; `exhausted`: the optimizer has nothing more to suggest; `error`: why it
-    cannot. A trial that waits for its evaluation is still evaluated, whatever else is over.
+    cannot; `over`: why the scheduler has nothing more to do.
+    A trial that waits for its evaluation is still evaluated, whatever else is over.
     """
     trained = any(trial.status is TrialStatus.TRAINED for trial in state.active)
     complete = not state.active and len(state.trials) >= tool.max_trials
@@ -108,6 +109,8 @@ def verdict_on(
         return Verdict(SweepStatus.FINISHED, f"all {len(state.trials)} trials are done")
     if state.active:
         return None
+    if over:
+        return Verdict(SweepStatus.FINISHED, over)
     if exhausted:
         tried = f"all {len(state.trials)} configurations of the search space were tried"
         return Verdict(SweepStatus.FINISHED, tried)

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sweeptui.core import warmstart
+from sweeptui.core.checkpoints import Checkpoints
 from sweeptui.core.commands import Commands, Effect
 from sweeptui.core.disk import DiskGuard
 from sweeptui.core.dispatch import DispatchError
@@ -24,12 +26,14 @@ from sweeptui.core.files import Files
 from sweeptui.core.ingest import Ingest
 from sweeptui.core.intents import Intents
 from sweeptui.core.jobs import Jobs
+from sweeptui.core.jobspec import project_dir
 from sweeptui.core.limits import Ending, Limit, breaker_tripped, ending, limit_reached, verdict_on
-from sweeptui.core.schedulers.base import Create, Evaluate, Stop, View
+from sweeptui.core.schedulers.base import Create, Evaluate, Finish, Fork, Promote, Stop
 from sweeptui.core.state import Change, SweepState, SweepStatus
 from sweeptui.core.stores.base import StoreBusyError, StoreFullError
 from sweeptui.core.suggesting import Suggestions
 from sweeptui.core.trial import FailureKind, Job, JobOutcome, Trial, TrialStatus
+from sweeptui.core.viewing import Views
 
 if TYPE_CHECKING:
     from sweeptui.core.config import SweepTool
@@ -72,17 +76,24 @@ class Orchestrator:
         self._optimizer = optimizer
         self._listener = listener
         self._ingest = Ingest(store, tool, files)
-        self._jobs = Jobs(store, dispatcher, self._ingest, files)
+        self._jobs = Jobs(store, dispatcher, self._ingest, files, scheduler.allocate_resources)
         self._disk = DiskGuard(files.folder, tool.min_free_disk_mb)
         self._disk_noted = ""
+        checkpoints = Checkpoints(files, project_dir(tool))
+        self._views = Views(store, scheduler, checkpoints, tool.protein_config.goal)
+        config = store.state.config
         self._suggestions = Suggestions(
             optimizer,
-            ahead=_ahead(tool),
-            fits=_fits(tool, store.state.config),
+            ahead=self._ahead(),
+            fits=_fits(tool, config),
+            prior=warmstart.observations(config),
+            fidelity=self._views.fidelity,
             objectives=tool.protein_config.objectives,
         )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
-        self._intents = Intents(store.state, files, self._suggestions)
+        self._intents = Intents(store.state, files, self._suggestions, checkpoints)
+        self._over = ""
+        """Why the scheduler has nothing more to do."""
         self._ended_now: deque[int] = deque(maxlen=max(1, tool.breaker_failures))
         self._limit: Limit | None = None
         self._queued_since: dict[int, float] = {}
@@ -216,23 +227,13 @@ class Orchestrator:
 
     def _configure(self, tool: SweepTool) -> None:
         self._tool = tool
-        self._suggestions.configure(_ahead(tool))
+        self._suggestions.configure(self._ahead())
 
     def _launch(self, closing: bool) -> None:
         state = self._state
         paused = state.status is SweepStatus.PAUSED
-        view = View(
-            trials=state.trials,
-            active=tuple(state.active),
-            running_jobs=state.running_jobs,
-            max_trials=self._tool.max_trials,
-            max_parallel_jobs=self._tool.max_parallel_jobs,
-            max_parallel_evals=self._tool.max_parallel_evals or self._tool.max_parallel_jobs,
-            has_eval=self._tool.has_eval,
-            may_create=not (closing or paused or self._disk.message),
-            may_launch=not (paused or self._disk.message),
-        )
-        actions = self._scheduler.decide(view)
+        actions = self._scheduler.decide(self._views.view(self._tool, closing=closing, full=bool(self._disk.message)))
+        self._over = next((action.reason for action in actions if isinstance(action, Finish)), "")
         last = state.last_trial
         wanted = any(isinstance(action, Create) for action in actions)
         self._suggestions.prepare(state.trials, state.ended, last, self._tool.max_trials, wanted and not closing)
@@ -246,6 +247,8 @@ class Orchestrator:
             with self._write() as tx:
                 starts, stops = self._intents.write(tx, self._tool, possible)
             self._suggestions.taken(state.last_trial)
+            if any(isinstance(action, Promote | Fork) for action in possible):
+                self._suggestions.reconsider()
             self._jobs.waiting += starts
             for job in stops:
                 self._jobs.cancel(job)
@@ -261,7 +264,13 @@ class Orchestrator:
         if self._state.running_jobs or self._jobs.unwritten:
             return None
         verdict = verdict_on(
-            self._tool, self._state, self._limit, broken, self._suggestions.exhausted, self._suggestions.error
+            self._tool,
+            self._state,
+            self._limit,
+            broken,
+            self._suggestions.exhausted,
+            self._suggestions.error,
+            self._over,
         )
         return None if verdict is None else self._conclude(verdict.status, verdict.reason, verdict.note)
 
@@ -321,6 +330,12 @@ class Orchestrator:
                         ended_at=tx.now,
                     )
 
+    def _ahead(self) -> int:
+        """Suggestions prepared ahead."""
+        if self._tool.suggest_ahead is not None:
+            return self._tool.suggest_ahead
+        return self._scheduler.suggest_ahead(self._tool.max_parallel_jobs)
+
     def _run_s(self) -> float:
         return self._state.run_s + time.monotonic() - self._clock_from
 
@@ -353,6 +368,7 @@ class Orchestrator:
         self._announce(tx.changes)
 
     def _announce(self, changes: list[Change]) -> None:
+        self._views.follow(changes)
         self._ended_now.extend(c.trial for c in changes if c.trial is not None and "end_order" in c.data)
         if changes and self._listener is not None:
             self._listener(changes, self._state)
@@ -393,10 +409,3 @@ def _fits(tool: SweepTool, config: Mapping[str, Any]) -> Callable[[Trial], bool]
     if not (forget or mixed):
         return None
     return lambda trial: trial.number > forget and (not mixed or space.contains(trial.params))
-
-
-def _ahead(tool: SweepTool) -> int:
-    """Suggestions prepared ahead: none where trials run one by one, else enough for half the slots to end at once."""
-    if tool.suggest_ahead is not None:
-        return tool.suggest_ahead
-    return 0 if tool.scheduler == "sequential" else max(1, tool.max_parallel_jobs // 2)

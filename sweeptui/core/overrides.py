@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from sweeptui.core.config import SweepTool
 
-OTHER_PATHS = (("sweep.protein.", "protein_config."), ("sweep.", ""), ("protein.", "protein_config."))
+OTHER_PATHS = (
+    *(("sweep.protein.", "protein_config."), ("sweep.", ""), ("protein.", "protein_config.")),
+    ("scheduler.", "scheduler_options."),
+)
 """Beginnings of paths that mean another one."""
 
 

@@ -24,7 +24,7 @@ from sweeptui.core.objectives import MAX_OBJECTIVES, Objective, Objectives
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space, leaves
 
-PLAIN = ("values", "value")
+PLAIN = ("values", "value", "probabilities")
 """Arguments of a distribution that it keeps in the plain form in which JSON gives them back."""
 
 
@@ -50,6 +50,17 @@ class ParameterConfig(Model):
     up and down (log_normal only)."""
     values: Annotated[list[Any] | None, SkipValidation] = None
     value: Annotated[Any, SkipValidation] = None
+    mu: Annotated[float | None, SkipValidation] = None
+    """Mean of normal, or of the logarithm of unbounded_log_normal."""
+    sigma: Annotated[float | None, SkipValidation] = None
+    """Standard deviation of the same."""
+    a: Annotated[float | None, SkipValidation] = None
+    """The exponents of beta, plus 1."""
+    b: Annotated[float | None, SkipValidation] = None
+    q: Annotated[int | float | None, SkipValidation] = None
+    """Distance of two values of a q_ distribution; whole, and so are the values."""
+    probabilities: Annotated[list[float] | None, SkipValidation] = None
+    """Of `values`, for categorical_w_probabilities."""
 
     @model_validator(mode="after")
     def _is_a_distribution(self) -> Self:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "Constant", "Distribution", "Integer", "LogUniform", "Space", "Uniform", "leaves"]
 
-FIELDS = ("distribution", "min", "max", "mean", "scale", "values", "value")
+FIELDS = (
+    "distribution", "min", "max", "mean", "scale", "values", "value", "mu", "sigma", "a", "b", "q", "probabilities",
+)  # fmt: skip
 """What a parameter may have."""
 _TELLING = ("distribution", "min", "max", "values", "value")
 """The fields that make a mapping a parameter and not a group of them."""

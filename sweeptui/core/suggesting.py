@@ -7,6 +7,7 @@ as pending. So a sweep that is interrupted anywhere and resumed suggests what it
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sweeptui.core.optimizers.service import OptimizerService
 
 T = TypeVar("T")
+Fidelity = Callable[[Trial], float]
+"""The share of a whole training that a trial has had."""
 
 ONE = (Objective("score", "maximize"),)
 """Where there is one, its name and goal have no say in what a history holds."""
@@ -60,17 +63,25 @@ class _Lazy(Sequence[T]):
         return self._list()[index]
 
 
-def observation(trial: Trial, cost: float, objectives: Objectives) -> Observation | None:
-    """What `trial` teaches, or None where it has no score to teach, or not that of every objective."""
-    if trial.status not in (TrialStatus.COMPLETED, TrialStatus.STOPPED) or trial.score is None:
-        return None
-    fidelity = 1.0
+def reported_share(trial: Trial) -> float:
+    """Of a stopped trial, the share of its steps that it did; 1 where it did not say of how many, and of any other."""
     if trial.status is TrialStatus.STOPPED and trial.step is not None and trial.total_steps:
-        fidelity = min(1.0, trial.step / trial.total_steps)
+        return min(1.0, trial.step / trial.total_steps)
+    return 1.0
+
+
+def observation(
+    trial: Trial, cost: float, fidelity: Fidelity = reported_share, objectives: Objectives = ONE
+) -> Observation | None:
+    """What `trial` teaches, or None where it has no score to teach, or not that of every objective."""
+    if trial.status not in (TrialStatus.COMPLETED, TrialStatus.STOPPED):
+        return None
+    if trial.score is None or not math.isfinite(trial.score):
+        return None
     if len(objectives) == 1:
-        return Observation(trial.number, trial.params, trial.score, cost, fidelity)
+        return Observation(trial.number, trial.params, trial.score, cost, fidelity(trial))
     scores = values_of(trial, objectives)
-    return None if scores is None else Observation(trial.number, trial.params, scores[0], cost, fidelity, scores)
+    return None if scores is None else Observation(trial.number, trial.params, scores[0], cost, fidelity(trial), scores)
 
 
 def history(
@@ -79,13 +90,14 @@ def history(
     known: int,
     prepared: Sequence[PendingTrial] = (),
     fits: Callable[[Trial], bool] | None = None,
+    prior: Sequence[Observation] = (),
+    fidelity: Fidelity = reported_share,
     objectives: Objectives = ONE,
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
     `prepared` are suggestions below `before` that no trial was made of yet. Trials that `fits` refuses are left out. A
-    trial without a cost is taken to cost the median of the others, 1 where none has
-    any.
+    trial without a cost is taken to cost the median of the others, 1 where none has any. `prior` are another sweep's.
     """
 
     def ended(trial: Trial) -> bool:
@@ -101,7 +113,8 @@ def history(
         costs = [trial.cost for trial in done if trial.cost is not None and trial.cost > 0]
         typical = statistics.median(costs) if costs else 1.0
         found = (
-            observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical, objectives) for trial in done
+            observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical, fidelity, objectives)
+            for trial in done
         )
         return [item for item in found if item is not None]
 
@@ -115,7 +128,7 @@ def history(
     def pending() -> list[PendingTrial]:
         return [PendingTrial(trial.number, trial.params) for trial in relevant() if not ended(trial)] + list(prepared)
 
-    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending))
+    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending), prior)
 
 
 class Suggestions:
@@ -127,12 +140,16 @@ class Suggestions:
         *,
         ahead: int,
         fits: Callable[[Trial], bool] | None = None,
+        prior: Sequence[Observation] = (),
+        fidelity: Fidelity = reported_share,
         objectives: Objectives = ONE,
     ) -> None:
         self._service = service
+        self._prior = prior
         self._ahead = ahead
         self._fits = fits
         self._objectives = objectives
+        self._fidelity = fidelity
         self._ready: list[tuple[int, Suggestion]] = []
         self._requested: int | None = None
         self._outdated = False
@@ -179,7 +196,8 @@ class Suggestions:
             known = trials[basis].known_ends if basis in trials else 0
         prepared = [PendingTrial(n, item.params) for n, item in self._ready]
         self._requested = number
-        self._service.request(history(trials, number, known, prepared, self._fits, self._objectives), number, 1)
+        told = history(trials, number, known, prepared, self._fits, self._prior, self._fidelity, self._objectives)
+        self._service.request(told, number, 1)
 
     def next(self, number: int) -> Suggestion | None:
         """The suggestion for trial `number` if it is ready; it stays until `taken`."""

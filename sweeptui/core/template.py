@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.core import tracking
 from sweeptui.core.errors import UserError
 from sweeptui.core.trial import Stage, trial_id
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from sweeptui.core.config import SweepTool
 
-LISTS = ("overrides", "args")
+LISTS = ("overrides", "args", *tracking.LISTS)
 """Placeholders that stand for several arguments."""
 
 NAMES = (
@@ -46,6 +47,8 @@ NAMES = (
     "metric",
     "gpus",
     "simulations_json",
+    "wandb_args_json",
+    "wandb_args_json_file",
     *LISTS,
 )
 
@@ -77,6 +80,8 @@ class Context:
     eval_entrypoint: str | None = None
     gpus: int = 0
     simulations: Sequence[Mapping[str, Any]] = ()
+    nested: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """`WandbConfig.nested`."""
 
     @property
     def run(self) -> str:
@@ -115,6 +120,14 @@ class Context:
         return self.trial_dir / "params.json"
 
     @property
+    def wandb_args_json(self) -> str:
+        return json.dumps(tracking.config_of(self.settings, self.nested))
+
+    @property
+    def wandb_args_json_file(self) -> Path:
+        return tracking.args_file(self.trial_dir)
+
+    @property
     def simulations_json(self) -> str:
         return json.dumps(list(self.simulations))
 
@@ -144,6 +157,8 @@ def render(template: Sequence[str], context: Context) -> list[str]:
             argv += [f"{name}={format_value(value)}" for name, value in context.settings.items()]
         elif item == "{args}":
             argv += [f"--{name}={format_value(value)}" for name, value in context.settings.items()]
+        elif (name := item[1:-1]) in tracking.LISTS:
+            argv += tracking.arguments(name, context.settings, context.nested)
         else:
             argv.append(_TOKEN.sub(lambda token: _expand(token, context), item))
     return argv

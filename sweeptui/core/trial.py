@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 Params = Mapping[str, Any]
 """Flat dot-path -> JSON value, as the training command receives it."""
@@ -202,6 +202,19 @@ class Report:
     cost: float | None = None
     checkpoint: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Point(NamedTuple):
+    """A report of a training that has a score, whichever trial it is of."""
+
+    order: int
+    """Reports are numbered as they are stored."""
+    trial: int
+    job: int
+    step: float | None
+    total_steps: float | None
+    score: float
+    cost: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.core import warmstart
 from sweeptui.core.analysis.summary import metrics_json, recipe_of, scores_json
 from sweeptui.core.objectives import objectives_of
 from sweeptui.core.state import Change, ChangeKind
@@ -56,6 +57,7 @@ def started(state: SweepState, at: float) -> Event:
             **metrics_json(objectives_of(config)),
             "seed": config.get("seed"),
             "known_trials": len(state.trials),
+            "warm_start": warmstart.told(config),
         },
     )
 

@@ -53,6 +53,8 @@ def _started(data: Mapping[str, Any]) -> list[str]:
         f"Dispatcher type: {data['dispatcher']}",
         f"{_metrics(data)}, method: {data['method']}, seed: {data['seed']}",
     ]
+    if data["warm_start"]:
+        lines.append(f"Warm start: {data['warm_start']}")
     if data["known_trials"]:
         lines.append(f"Going on with {data['known_trials']} trials that are known already")
     return lines
@@ -107,7 +109,10 @@ def _scores(data: Mapping[str, Any]) -> str:
 
 
 def scheduler_name(data: Mapping[str, Any]) -> str:
-    return f"{str(data.get('scheduler') or 'optimizing').title()}Scheduler"
+    """`ASHAScheduler` for asha."""
+    name = str(data.get("scheduler") or "optimizing").rpartition(":")[2]
+    words = (word.upper() if word in ("asha", "pbt") else word.title() for word in name.split("_"))
+    return name if name.endswith("Scheduler") else f"{''.join(words)}Scheduler"
 
 
 def _because(reason: str) -> str:

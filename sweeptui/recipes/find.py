@@ -26,6 +26,7 @@ from sweeptui.recipes.load import (
     source_of,
     told_by_line,
 )
+from sweeptui.recipes.wandb_sweep import is_wandb_sweep, notes_on, read_wandb_sweep
 
 GROUP = "sweeptui.recipes"
 """Entry points of this group, in any installed package, are recipes by name."""
@@ -80,6 +81,15 @@ class RecipeRef:
         if tool.train_tool_factory is not None and tool.train_command is None:
             tool.train_command = self._factory_command(tool, bound)
         return tool
+
+    def notes(self, *, limited: bool = False) -> list[str]:
+        """What a W&B sweep file asks for in vain, or leaves open; empty for all other recipes.
+
+        `limited`: the number of trials was given elsewhere.
+        """
+        if self.function is not None or not is_wandb_sweep(load_yaml(self.source)[0]):
+            return []
+        return notes_on(self.source, limited=limited)
 
     def _factory_command(self, tool: SweepTool, bound: Mapping[str, Any]) -> list[str]:
         # The factory is a Python object of this process: the training process gets it by calling the recipe again.
@@ -190,6 +200,8 @@ def _is_dotted(name: str) -> bool:
 
 def _from_yaml(file: Path) -> SweepTool:
     value, nodes = load_yaml(file)
+    if is_wandb_sweep(value):
+        return read_wandb_sweep(file)
     if not isinstance(value, dict):
         raise UserError(f"{file.name}: a recipe is a mapping of SweepTool's fields; `sweeptui schema` prints them")
     try:

@@ -166,7 +166,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
 
 
-def load_yaml(file: Path) -> tuple[Any, yaml.Node | None]:
+def load_yaml(file: Path, loader: type[yaml.SafeLoader] = _Loader) -> tuple[Any, yaml.Node | None]:
     """A YAML file's value, and its nodes, which know their lines. Raises `UserError` with the line."""
     try:
         text = file.read_text(encoding="utf-8")
@@ -175,7 +175,7 @@ def load_yaml(file: Path) -> tuple[Any, yaml.Node | None]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
     try:
-        return yaml.load(text, _Loader), yaml.compose(text, _Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, loader), yaml.compose(text, loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""

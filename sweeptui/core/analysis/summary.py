@@ -9,6 +9,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.core import warmstart
 from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.objectives import front, objectives_of, value_of
 from sweeptui.core.state import SweepStatus
@@ -116,6 +117,7 @@ def show_json(state: SweepState, jobs: Iterable[Job], *, label: str, path: str, 
     return {
         **sweep_json(state, label=label, path=path, holder=holder),
         "config": {key: value for key, value in state.config.items() if key != "launch"},
+        "warm_start": warmstart.summary(state.config),
         "trials": [trial_json(trial, by_trial.get(number, ())) for number, trial in sorted(state.trials.items())],
         "commands": [
             {

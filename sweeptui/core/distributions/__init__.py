@@ -12,17 +12,24 @@ from typing import Any
 
 from sweeptui.core.distributions.base import OPTIONAL, Distribution, jsonable
 from sweeptui.core.distributions.continuous import Logit, LogUniform, Uniform
-from sweeptui.core.distributions.discrete import Choice, Constant, Integer, LogInteger, PowerOfTwo
+from sweeptui.core.distributions.discrete import Choice, Constant, Integer, LogInteger, PowerOfTwo, WeightedChoice
+from sweeptui.core.distributions.quantiles import Beta, Normal, UnboundedLogNormal
+from sweeptui.core.distributions.steps import QBeta, QLogNormal, QLogUniform, QNormal, QUniform
 from sweeptui.core.errors import FieldError, hint, shown
 
 __all__ = [
-    "DISTRIBUTIONS", "Choice", "Constant", "Distribution", "Integer", "LogInteger", "LogUniform", "Logit", "PowerOfTwo",
-    "Uniform", "distribution_from", "jsonable",
+    "DISTRIBUTIONS", "Beta", "Choice", "Constant", "Distribution", "Integer", "LogInteger", "LogUniform", "Logit",
+    "Normal", "PowerOfTwo", "QBeta", "QLogNormal", "QLogUniform", "QNormal", "QUniform", "UnboundedLogNormal",
+    "Uniform", "WeightedChoice", "distribution_from", "jsonable",
 ]  # fmt: skip
 
 DISTRIBUTIONS: dict[str, type[Distribution]] = {
-    each.name: each for each in (Uniform, Integer, LogInteger, LogUniform, PowerOfTwo, Logit, Choice, Constant)
-}
+    each.name: each
+    for each in (
+        Uniform, Integer, LogInteger, LogUniform, PowerOfTwo, Logit, Choice, Constant,
+        WeightedChoice, Normal, UnboundedLogNormal, Beta, QUniform, QLogUniform, QNormal, QLogNormal, QBeta,
+    )
+}  # fmt: skip
 """By the name that a configuration uses. A new distribution is added here and nowhere else."""
 
 

@@ -46,6 +46,14 @@ class Distribution(ABC):
         """Where each of the values lies, ascending; empty for a continuum."""
         return []
 
+    def place(self, index: int) -> float:
+        """Where the value with that index lies, from 0; only where there is a `cardinality`."""
+        raise TypeError(f"{self!r} has no {index}th value")
+
+    def index(self, value: Any) -> int:
+        """Which of the values it is, from 0. Raises `ValueError` for a value that is not one of this distribution."""
+        raise TypeError(f"{self!r} has no end of values, of which {value!r} is one")
+
     @abstractmethod
     def contains(self, value: Any) -> bool: ...
 

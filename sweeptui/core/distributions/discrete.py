@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
 import copy
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
-from sweeptui.core.distributions.base import Distribution, Range, clip, json_text, jsonable
+from sweeptui.core.distributions.base import Distribution, Range, clip, finite_number, json_text, jsonable
 from sweeptui.core.errors import FieldError, shown
 
 MAX_INTEGERS = 2**50
@@ -17,8 +19,8 @@ MAX_LOG_INTEGER = 2**40
 """Larger ones would not survive the way to a logarithm and back."""
 
 
-class _Cells(Distribution):
-    """A finite number of values, each with an equal share of the axis and its own place in the middle of its share."""
+class Cells(Distribution):
+    """A finite number of values, each with a share of the axis (an equal one) and its place in the middle."""
 
     count: int
 
@@ -34,7 +36,16 @@ class _Cells(Distribution):
         return self.count
 
     def places(self) -> list[float]:
-        return [self.to_unit(self._value(index)) for index in range(self.count)]
+        return [self.place(index) for index in range(self.count)]
+
+    def place(self, index: int) -> float:
+        return self.to_unit(self._value(index))
+
+    def index(self, value: Any) -> int:
+        index = self._index(value)
+        if index is None:
+            raise self._refuse(value)
+        return index
 
     def contains(self, value: Any) -> bool:
         return self._index(value) is not None
@@ -49,7 +60,7 @@ class _Cells(Distribution):
         return self._value(min(self.count - 1, int(clip(u) * self.count)))
 
 
-class Integer(_Cells, Range):
+class Integer(Cells, Range):
     """A whole number, both bounds included."""
 
     name = "int_uniform"
@@ -103,7 +114,7 @@ class LogInteger(Integer):
         return int(min(self.max, max(self.min, nearest)))
 
 
-class PowerOfTwo(_Cells, Range):
+class PowerOfTwo(Cells, Range):
     """A power of two inside the bounds, which need not be powers of two themselves."""
 
     name = "uniform_pow2"
@@ -132,12 +143,12 @@ class PowerOfTwo(_Cells, Range):
         return value
 
 
-class Choice(_Cells):
+class Choice(Cells):
     """One of some JSON values that have no order."""
 
     name = "categorical"
     kind = "categorical"
-    arguments = ("values",)
+    arguments: ClassVar[tuple[str, ...]] = ("values",)
 
     def __init__(self, values: Iterable[Any]) -> None:
         if isinstance(values, str | bytes | dict) or not hasattr(values, "__iter__"):
@@ -158,6 +169,46 @@ class Choice(_Cells):
 
     def _value(self, index: int) -> Any:
         return copy.deepcopy(self.values[index])
+
+
+class WeightedChoice(Choice):
+    """One of some JSON values that have no order, each with its own share of the axis; a value without one is left out.
+
+    Only what draws at random heeds the shares.
+    """
+
+    name = "categorical_w_probabilities"
+    arguments = ("values", "probabilities")
+
+    def __init__(self, values: Iterable[Any], probabilities: Iterable[float]) -> None:
+        super().__init__(values)
+        if isinstance(probabilities, str | bytes | dict) or not hasattr(probabilities, "__iter__"):
+            raise FieldError("probabilities", f"is {shown(probabilities)}; it must be a list of numbers")
+        self.probabilities = [finite_number("probabilities", each) for each in probabilities]
+        if len(self.probabilities) != len(self.values):
+            raise FieldError(
+                "probabilities",
+                f"has {len(self.probabilities)} numbers for {len(self.values)} values; give one each",
+            )
+        if min(self.probabilities) < 0 or not math.isclose(sum(self.probabilities), 1, abs_tol=1e-6):
+            raise FieldError(
+                "probabilities", f"is {shown(self.probabilities)}; they must not be negative, and their sum must be 1"
+            )
+        self._possible = [place for place, share in enumerate(self.probabilities) if share > 0]
+        self._indices = {json_text(self.values[place]): index for index, place in enumerate(self._possible)}
+        self.count = len(self._possible)
+        shares = [self.probabilities[place] for place in self._possible]
+        self._edges = [end / sum(shares) for end in itertools.accumulate(shares, initial=0.0)]
+
+    def _value(self, index: int) -> Any:
+        return super()._value(self._possible[index])
+
+    def to_unit(self, value: Any) -> float:
+        index = self.index(value)
+        return (self._edges[index] + self._edges[index + 1]) / 2
+
+    def from_unit(self, u: float) -> Any:
+        return self._value(min(self.count, bisect.bisect_right(self._edges, clip(u))) - 1)
 
 
 class Constant(Distribution):

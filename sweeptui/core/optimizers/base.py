@@ -40,6 +40,9 @@ class History:
     observations: Sequence[Observation] = ()
     failures: Sequence[FailedTrial] = ()
     pending: Sequence[PendingTrial] = ()
+    prior: Sequence[Observation] = ()
+    """Of the sweep that this one was warm-started from, as points of this space, numbered below 0. How far they hold
+    here is for the optimizer to find out; one that cannot may leave them out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class GridOptimizer:
         if space.cardinality is None:
             raise ValueError("a grid needs a finite space")
         self._space = space
-        self._sizes = [space.distributions[name].cardinality or 1 for name in space.axes]
+        self._axes = [space.distributions[name] for name in space.axes]
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
         del first_number
@@ -46,9 +46,9 @@ class GridOptimizer:
         return suggestions
 
     def _point(self, index: int) -> list[float]:
-        """The middle of the cell that each axis has at `index`."""
+        """Where on each axis the value lies that has its turn at `index`."""
         point: list[float] = []
-        for size in reversed(self._sizes):
-            index, place = divmod(index, size)
-            point.append((place + 0.5) / size)
+        for axis in reversed(self._axes):
+            index, turn = divmod(index, axis.cardinality or 1)
+            point.append(axis.place(turn))
         return point[::-1]

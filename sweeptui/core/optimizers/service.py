@@ -127,7 +127,9 @@ class OptimizerService:
         else:
             self.start()
             # Listed now, by the caller's thread: what a lazy sequence looks at may change under the service's.
-            listed = History(tuple(history.observations), tuple(history.failures), tuple(history.pending))
+            listed = History(
+                tuple(history.observations), tuple(history.failures), tuple(history.pending), tuple(history.prior)
+            )
             self._requests.put(replace(request, history=listed))
 
     def poll(self) -> SuggestResult | None:

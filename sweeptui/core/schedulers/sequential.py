@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sweeptui.core.schedulers.base import Action, Create, Evaluate, Train, View
+from typing import ClassVar
+
+from sweeptui.core.schedulers.base import Action, Create, Evaluate, Scheduler, Train, View
 from sweeptui.core.trial import TrialStatus
 
 
-class SequentialScheduler:
+class SequentialScheduler(Scheduler):
     """Every suggestion may know every earlier result; nothing runs beside anything."""
+
+    name: ClassVar[str] = "sequential"
 
     def decide(self, view: View) -> list[Action]:
         if not view.may_launch or view.running_jobs:
@@ -21,3 +25,7 @@ class SequentialScheduler:
         if view.may_create and len(view.trials) < view.max_trials:
             return [Create(1)]
         return []
+
+    def suggest_ahead(self, max_parallel_jobs: int) -> int:
+        del max_parallel_jobs
+        return 0

@@ -9,7 +9,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sweeptui.core.state import Change, Command, SweepState, SweepStatus
-from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Report, Stage, Trial, TrialStatus
+from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Point, Report, Stage, Trial, TrialStatus
 
 if TYPE_CHECKING:
     import sqlite3
@@ -139,6 +139,7 @@ job_from = _reader(
 
 SELECT_REPORTS = _select_sql("reports", _names(Report))
 SELECT_SCORES = "SELECT id, job, at, step, score FROM reports"
+SELECT_POINTS = "SELECT id, trial, job, step, total_steps, score, cost FROM reports"
 INSERT_REPORT = insert_sql("reports", _names(Report))
 report_from = _reader(Report, {**_REPORTED, "stage": _enum(Stage)})
 
@@ -171,6 +172,12 @@ def score_from(row: Row) -> ScoreRow:
     """Decode a row of `SELECT_SCORES`."""
     id_, job, at, step, score = row
     return ScoreRow(id_, job, at, _real(step), _real(score))
+
+
+def point_from(row: Row) -> Point:
+    """Decode a row of `SELECT_POINTS`."""
+    id_, trial, job, *numbers = row
+    return Point(id_, trial, job, *map(_real, numbers))
 
 
 def load(db: sqlite3.Connection) -> SweepState:

@@ -18,13 +18,14 @@ from sweeptui.core.stores.base import (
     StoreError,
     StoreExistsError,
 )
-from sweeptui.core.stores.connection import connect, network_filesystem, set_journal_mode, store_errors
+from sweeptui.core.stores.connection import connect, network_filesystem, set_journal_mode, stamp, store_errors
 from sweeptui.core.stores.lease import LeaseKeeper
 from sweeptui.core.stores.migration import checked_version, migrate
 from sweeptui.core.stores.rows import (
     SELECT_COMMANDS,
     SELECT_JOBS,
     SELECT_JOURNAL,
+    SELECT_POINTS,
     SELECT_REPORTS,
     SELECT_SCORES,
     ScoreRow,
@@ -33,16 +34,18 @@ from sweeptui.core.stores.rows import (
     dumps,
     job_from,
     load,
+    point_from,
     report_from,
     score_from,
 )
 from sweeptui.core.stores.transaction import Transaction
+from sweeptui.core.trial import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from sweeptui.core.trial import Job, Report, Stage
+    from sweeptui.core.trial import Job, Point, Report
 
 __all__ = ["VERBS", "Options", "SqliteStore", "Transaction"]
 
@@ -78,8 +81,10 @@ class SqliteStore:
         self._lease = LeaseKeeper(options.get("monotonic", time.monotonic))
         self._unseen: list[Change] = []
         self._data_version = -1
+        stamps = {whole: stamp(path, whole) for whole in (False, True)}
         with store_errors(path):
             self._db = connect(path, mode, options.get("busy_timeout_s", 10.0))
+        self._stamp = stamp(path, whole=False) if mode == "rwc" else stamps[self._db.immutable]
 
     @classmethod
     def create(cls, path: Path, name: str, config: Mapping[str, Any], **options: Unpack[Options]) -> SqliteStore:
@@ -134,6 +139,14 @@ class SqliteStore:
         """Let go of the file. A lease stays until it is released or its process has ended."""
         self._db.close()
 
+    def outdated(self) -> bool:
+        """Whether this store cannot see what the file holds now, which another `open` would.
+
+        Another file may have taken its place. Or it was read as it lay, since nobody wrote it and no file could be made
+        beside it, and has been written since.
+        """
+        return stamp(self.path, self._db.immutable) != self._stamp
+
     @cached_property
     def safe_mode_reason(self) -> str:
         """Why the slower rollback journal is used instead of WAL; empty where it is not."""
@@ -176,6 +189,13 @@ class SqliteStore:
             limit,
         )
         return [score_from(row) for row in rows]
+
+    def points(self, *, after: int = 0) -> list[Point]:
+        """The scores that trainings have reported, of all trials in the order they came, with numbers above `after`."""
+        rows = self._rows(
+            SELECT_POINTS + " WHERE id > ? AND stage = ? AND score IS NOT NULL ORDER BY id", after, Stage.TRAIN.value
+        )
+        return [point_from(row) for row in rows]
 
     def journal(self, after: int = 0, limit: int | None = None) -> list[Change]:
         """The journal rows with `seq > after`, at most `limit`."""

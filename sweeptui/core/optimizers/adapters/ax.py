@@ -88,14 +88,13 @@ class AxOptimizer:
             return float(value)
         if isinstance(ours, Integer):
             return int(value)
-        place = ours.to_unit(value)
-        return place if ours.cardinality is None else int(place * ours.cardinality)
+        return ours.to_unit(value) if ours.cardinality is None else ours.index(value)
 
     def _unit(self, name: str, value: Any) -> float:
         ours = self._space.distributions[name]
         if isinstance(ours, Uniform | LogUniform | Integer):
             return ours.to_unit(min(max(value, ours.min), ours.max))
-        return float(value) if ours.cardinality is None else (value + 0.5) / ours.cardinality
+        return float(value) if ours.cardinality is None else ours.place(int(value))
 
 
 def _parameter(name: str, ours: Distribution) -> RangeParameterConfig | ChoiceParameterConfig:

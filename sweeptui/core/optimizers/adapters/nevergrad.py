@@ -108,12 +108,11 @@ class NevergradOptimizer:
     def _value(self, name: str, value: Any) -> float | int:
         """Ours in Nevergrad's terms: the index of a choice, or the place on the unit axis."""
         ours = self._space.distributions[name]
-        place = ours.to_unit(value)
-        return int(place * ours.count) if isinstance(ours, Choice) else place
+        return ours.index(value) if isinstance(ours, Choice) else ours.to_unit(value)
 
     def _unit(self, name: str, value: float) -> float:
         ours = self._space.distributions[name]
-        return (value + 0.5) / ours.count if isinstance(ours, Choice) else float(value)
+        return ours.place(int(value)) if isinstance(ours, Choice) else float(value)
 
 
 def _budget(trials: int) -> int:

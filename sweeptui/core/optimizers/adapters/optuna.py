@@ -116,14 +116,14 @@ class OptunaOptimizer:
         if isinstance(ours, Uniform | LogUniform | Integer):
             return value
         if ours.cardinality is not None:
-            return int(ours.to_unit(value) * ours.cardinality)
+            return ours.index(value)
         return ours.to_unit(value)
 
     def _unit(self, name: str, value: Any) -> float:
         ours = self._space.distributions[name]
         if isinstance(ours, Uniform | LogUniform | Integer):
             return ours.to_unit(value)
-        return float(value) if ours.cardinality is None else (value + 0.5) / ours.cardinality
+        return float(value) if ours.cardinality is None else ours.place(int(value))
 
 
 def _distribution(ours: Distribution) -> BaseDistribution:

@@ -14,6 +14,8 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
+from sweeptui.core.optimizers.protein import fidelity
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -64,14 +66,18 @@ class Hyperparameters:
     """One for each axis."""
     log_noise: float
     """Of the noise variance as a share of the signal variance."""
+    discrepancy: Array | None = None
+    """Where not all are complete trials of the sweep: see `fidelity`."""
 
     @property
     def vector(self) -> Array:
-        return np.append(self.log_lengthscales, self.log_noise)
+        own = np.append(self.log_lengthscales, self.log_noise)
+        return own if self.discrepancy is None else np.append(own, self.discrepancy)
 
     @classmethod
-    def of(cls, vector: Array) -> Hyperparameters:
-        return cls(vector[:-1].copy(), float(vector[-1]))
+    def of(cls, vector: Array, axes: int) -> Hyperparameters:
+        rest = vector[axes + 1 :].copy()
+        return cls(vector[:axes].copy(), float(vector[axes]), rest if len(rest) else None)
 
 
 class GaussianProcess:
@@ -79,12 +85,21 @@ class GaussianProcess:
 
     Constant mean and signal variance at their most probable values given the rest (the mean has a flat
     prior, the variance an inverse-gamma one), so that a fit searches lengthscales and noise only.
+    `shares`: of its training that each row had, or `fidelity.FOREIGN`; None where all are complete. Predictions are of
+    complete ones.
     """
 
     def __init__(
-        self, x: Array, y: Array, feature_axis: NDArray[np.int_], kernel: Kernel, hyperparameters: Hyperparameters
+        self,
+        x: Array,
+        y: Array,
+        feature_axis: NDArray[np.int_],
+        kernel: Kernel,
+        hyperparameters: Hyperparameters,
+        shares: Array | None = None,
     ) -> None:
         self._kernel = kernel
+        self._shares = shares
         self.hyperparameters = hyperparameters
         self._inverse_scale = np.exp(-hyperparameters.log_lengthscales)[feature_axis]
         self._x = x * self._inverse_scale
@@ -93,12 +108,20 @@ class GaussianProcess:
 
     def _condition(self) -> None:
         covariance = self._kernel.of(_squared_distances(self._x, self._x))[0]
+        if self._shares is not None and self.hyperparameters.discrepancy is not None:
+            discrepancy = fidelity.Discrepancy.of(self._shares, self.hyperparameters.discrepancy)
+            covariance = covariance * discrepancy.factor + discrepancy.shift
         self._inverse = _invert(covariance, math.exp(self.hyperparameters.log_noise))[0]
         row_sums = self._inverse.sum(axis=1)
         self.mean = float(row_sums @ self._y / row_sums.sum())
         residual = self._y - self.mean
         self._weights = self._inverse @ residual
         self.variance = _signal_variance(float(residual @ self._weights), len(self._y))
+
+    @property
+    def noise_std(self) -> float:
+        """Deviation of one observation from the score that it is of."""
+        return math.sqrt(self.variance * math.exp(self.hyperparameters.log_noise))
 
     def believe(self, x: Array) -> None:
         """Take the model's own mean at `x` as observed (Kriging believer): the mean stays, the uncertainty goes.
@@ -109,6 +132,8 @@ class GaussianProcess:
         variance, constant = self.variance, self.mean
         self._x = np.concatenate([self._x, x * self._inverse_scale])
         self._y = np.concatenate([self._y, mean])
+        if self._shares is not None:
+            self._shares = np.concatenate([self._shares, np.ones(len(x))])
         self._condition()
         # A belief is no evidence: it says nothing about how large the signal is.
         self.variance, self.mean = variance, constant
@@ -148,14 +173,15 @@ def fit(
     kernel: Kernel,
     starts: list[Hyperparameters],
     iterations: int,
+    shares: Array | None = None,
 ) -> tuple[Hyperparameters, float]:
     """The most probable hyperparameters found, and the log of the evidence times their prior density."""
-    posterior = _Posterior(x, y, feature_axis, kernel)
+    posterior = _Posterior(x, y, feature_axis, kernel, shares)
     best: tuple[float, Array] | None = None
     for start in starts:
         found = minimize(
             posterior,
-            np.clip(start.vector, posterior.low, posterior.high),
+            np.clip(posterior.start(start), posterior.low, posterior.high),
             jac=True,
             method="L-BFGS-B",
             bounds=list(zip(posterior.low, posterior.high, strict=True)),
@@ -165,25 +191,41 @@ def fit(
             best = float(found.fun), found.x
     if best is None:
         raise ModelError("the likelihood of the data is not finite")
-    return Hyperparameters.of(best[1]), -best[0]
+    return Hyperparameters.of(best[1], posterior.axes), -best[0]
 
 
 class _Posterior:
     """Minus the log posterior of a vector of hyperparameters, and its gradient."""
 
-    def __init__(self, x: Array, y: Array, feature_axis: NDArray[np.int_], kernel: Kernel) -> None:
+    def __init__(
+        self, x: Array, y: Array, feature_axis: NDArray[np.int_], kernel: Kernel, shares: Array | None
+    ) -> None:
         self._x, self._y, self._feature_axis, self._kernel = x, y, feature_axis, kernel
-        self._axes = int(feature_axis.max()) + 1
-        self._prior_centre = length_prior_centre(self._axes)
-        self.low = np.append(np.full(self._axes, math.log(SHORTEST)), math.log(NOISE_FLOOR))
-        longest = math.log(LONGEST * math.sqrt(self._axes))
-        self.high = np.append(np.full(self._axes, longest), math.log(NOISE_CEILING))
+        self._shares = shares
+        self.axes = int(feature_axis.max()) + 1
+        self._prior_centre = length_prior_centre(self.axes)
+        self.low = np.append(np.full(self.axes, math.log(SHORTEST)), math.log(NOISE_FLOOR))
+        longest = math.log(LONGEST * math.sqrt(self.axes))
+        self.high = np.append(np.full(self.axes, longest), math.log(NOISE_CEILING))
+        if shares is not None:
+            self.low, self.high = np.append(self.low, fidelity.LOW), np.append(self.high, fidelity.HIGH)
+
+    def start(self, hyperparameters: Hyperparameters) -> Array:
+        vector = hyperparameters.vector
+        missing = len(self.low) - len(vector)
+        return np.append(vector, fidelity.PRIOR_CENTRE) if missing else vector
 
     def __call__(self, vector: Array) -> tuple[float, Array]:
-        logs, noise = vector[:-1], math.exp(vector[-1])
+        axes = self.axes
+        logs, log_noise = vector[:axes], float(vector[axes])
+        noise = math.exp(log_noise)
         n = len(self._y)
         x = self._x * np.exp(-logs)[self._feature_axis]
-        covariance, slope = self._kernel.of(_squared_distances(x, x))
+        kernel, slope = self._kernel.of(_squared_distances(x, x))
+        covariance, discrepancy = kernel, None
+        if self._shares is not None:
+            discrepancy = fidelity.Discrepancy.of(self._shares, vector[axes + 1 :])
+            covariance, slope = kernel * discrepancy.factor + discrepancy.shift, slope * discrepancy.factor
         inverse, log_determinant = _invert(covariance, noise)
         row_sums = inverse.sum(axis=1)
         residual = self._y - row_sums @ self._y / row_sums.sum()
@@ -194,10 +236,15 @@ class _Posterior:
         weighted = sensitivity * slope
         by_feature = weighted.sum(axis=1) @ x**2 - (x * (weighted @ x)).sum(axis=0)
         gradient = np.empty_like(vector)
-        gradient[:-1] = np.bincount(self._feature_axis, weights=by_feature, minlength=self._axes)
-        gradient[-1] = 0.5 * noise * float(np.trace(sensitivity))
-        prior, prior_gradient = self._prior(logs, float(vector[-1]), noise)
-        return -(evidence + prior), -(gradient + prior_gradient)
+        gradient[:axes] = np.bincount(self._feature_axis, weights=by_feature, minlength=axes)
+        gradient[axes] = 0.5 * noise * float(np.trace(sensitivity))
+        prior, prior_gradient = self._prior(logs, log_noise, noise)
+        gradient[: axes + 1] += prior_gradient
+        if discrepancy is not None:
+            own_prior, own_gradient = fidelity.log_prior(vector[axes + 1 :])
+            prior += own_prior
+            gradient[axes + 1 :] = discrepancy.gradient(sensitivity, kernel) + own_gradient
+        return -(evidence + prior), -gradient
 
     def _prior(self, logs: Array, log_noise: float, noise: float) -> tuple[float, Array]:
         """Lengthscales: normal in their log. Noise: gamma(1.1, rate 30), nearly flat in its log up to a few percent."""

@@ -13,6 +13,7 @@ from sweeptui.core.optimizers.protein.candidates import MAX_CENTRES
 from sweeptui.core.optimizers.protein.feasibility import log_success
 from sweeptui.core.optimizers.protein.gp import GaussianProcess, Matern, SquaredExponential, default_starts, fit
 from sweeptui.core.optimizers.protein.improvement import log_expected_hypervolume_improvement
+from sweeptui.core.optimizers.protein.prediction import expected
 from sweeptui.core.optimizers.protein.search import Ranked, Search
 from sweeptui.core.optimizers.protein.surrogate import (
     COST_WEIGHT,
@@ -104,6 +105,16 @@ class FrontModels(Search[Draw]):
             each.model.believe(features)
         self._find_front()
 
+    def expected(self, point: Array) -> list[tuple[float, float]]:
+        """What to expect of each objective at a point, and half the width of the middle 68%, in the unit of `scores`."""
+        features = self._axes.features(point[None, :])
+        found = []
+        for each in self.objectives:
+            mean, std = each.model.predict(features)
+            part = (1.0, float(mean[0]), math.hypot(float(std[0]), each.model.noise_std), each.warped)
+            found.append(expected([part], len(self._features)))
+        return found
+
     def _judge(self, points: Array, draw: Draw) -> Ranked:
         features = self._axes.features(points)
         predictions = [each.model.predict(features) for each in self.objectives]
@@ -164,18 +175,23 @@ class FrontTurn(Turn[FrontModels]):
         return "ehvi"
 
     def _usable(self, observation: Observation) -> bool:
-        return len(observation.scores) == len(self._signs) and all(map(math.isfinite, observation.scores))
+        # A front of scores that were reached in different shares of the training compares what cannot be compared.
+        complete = observation.fidelity >= 1 and len(observation.scores) == len(self._signs)
+        return complete and all(map(math.isfinite, observation.scores))
 
     def _scores(self) -> Array:
         """With the signs in which more is better."""
-        rows = [observation.scores for observation in self._observations]
+        rows = [observation.scores for observation in self._rows]
         return np.asarray(np.array(rows, dtype=np.float64) * np.array(self._signs), dtype=np.float64)
 
     def _fitted(self) -> FrontModels:
         scores = self._scores()
         kept = training_subset(by_rank(scores)) if len(scores) > MAX_TRAINING else np.arange(len(scores))
-        points = self._points([self._observations[index].params for index in kept])
+        points = self._points([self._rows[index].params for index in kept])
         return FrontModels(self._axes, self._options, kept, points, scores, self._costs(), self._failed[-MAX_TRAINING:])
+
+    def _costs(self) -> Array:
+        return self._cost_and_share(self._rows)[0]
 
     def _front(self) -> list[int]:
         members = np.flatnonzero(non_dominated(self._scores()))
@@ -192,11 +208,8 @@ class FrontTurn(Turn[FrontModels]):
         others = rng.choice(lonely[MAX_CENTRES // 2 :], MAX_CENTRES - MAX_CENTRES // 2, replace=False)
         return [int(members[place]) for place in (*lonely[: MAX_CENTRES // 2], *others)]
 
-    def _predicted(self, models: FrontModels, ranked: Ranked, index: int) -> dict[str, Any]:
-        pairs = [
-            each.warped.restore(float(ranked.mean[index, j]), float(ranked.std[index, j]))
-            for j, each in enumerate(models.objectives)
-        ]
+    def _predicted(self, models: FrontModels, point: Array) -> dict[str, Any]:
+        pairs = models.expected(point)
         means = [sign * mean for sign, (mean, _) in zip(self._signs, pairs, strict=True)]
         stds = [std for _, std in pairs]
         if not all(map(math.isfinite, (*means, *stds))):

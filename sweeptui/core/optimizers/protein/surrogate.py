@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from scipy.special import logsumexp
 
 from sweeptui.core.optimizers.protein import acquisition
 from sweeptui.core.optimizers.protein.feasibility import log_success
+from sweeptui.core.optimizers.protein.fidelity import FOREIGN
 from sweeptui.core.optimizers.protein.gp import (
     GaussianProcess,
     Hyperparameters,
@@ -19,8 +21,9 @@ from sweeptui.core.optimizers.protein.gp import (
     default_starts,
     fit,
 )
+from sweeptui.core.optimizers.protein.prediction import expected
 from sweeptui.core.optimizers.protein.search import Ranked, Search
-from sweeptui.core.optimizers.protein.targets import LogCosts, pareto_front, standardise_costs, training_subset
+from sweeptui.core.optimizers.protein.targets import LogCosts, complete_front, standardise_costs, training_subset
 from sweeptui.core.optimizers.protein.warp import Warped, warps
 
 if TYPE_CHECKING:
@@ -73,8 +76,9 @@ class Draw:
 class Surrogate(Search["Draw"]):
     """Models of score and cost.
 
-    `scores` (more is better) and `costs` are of all observations, ordered by trial number; `points`, in that order, of
-    those in `kept`, which the models see. Raises `ModelError`.
+    `scores` (more is better), `costs` (of a complete training) and `shares` (of it that was done, or `FOREIGN`) are of
+    all observations, ordered by trial number; `points`, in that order, of those in `kept`, which the models see. Raises
+    `ModelError`.
     """
 
     def __init__(
@@ -85,20 +89,28 @@ class Surrogate(Search["Draw"]):
         points: Array,
         scores: Array,
         costs: Array,
+        shares: Array,
         failed: Array,
     ) -> None:
         super().__init__(axes, options.global_search_scale)
         self._options = options
         self._features = features = axes.features(points)
         self._failed_features = axes.features(failed)
-        self.costs = standardise_costs(costs)
-        self.front = pareto_front(scores, costs)
-        self._explanations = explain(axes, features, scores[kept])
-        self._cost_gp = None if self.costs.constant else regress(axes, features, self.costs.values[kept])
-        means = [each.model.predict_mean(features) for each in self._explanations]
+        self.front = complete_front(scores, costs, shares)
+        # What another sweep's trials cost, on another machine perhaps, is not this one's.
+        own = shares > FOREIGN
+        self.costs = standardise_costs(costs, own)
+        partial = shares[kept] if (shares[kept] < 1).any() else None
+        self._explanations = explain(axes, features, scores[kept], partial)
+        ours = own[kept]
+        self._cost_gp = None
+        if not self.costs.constant:
+            self._cost_gp = regress(axes, features[ours], self.costs.values[kept][ours])
+        # What an unfinished trial would have reached is a guess: it is nothing to improve on while others have ended.
+        proven = np.flatnonzero(shares[kept] == 1) if (shares[kept] == 1).any() else np.arange(len(kept))
+        means = [each.model.predict_mean(features[proven]) for each in self._explanations]
         self._best_means = [float(mean.max()) for mean in means]
-        self.scores = self._explanations[0].warped
-        self.incumbent = int(kept[int(means[0].argmax())])
+        self.incumbent = int(kept[proven[int(means[0].argmax())]])
         """Index of the observed point with the best posterior mean: with noise, the best score is often luck."""
         front_costs = self.costs.values[self.front]
         self._cheapest = float(front_costs.min())
@@ -113,6 +125,15 @@ class Surrogate(Search["Draw"]):
             expected = float(each.model.predict_mean(features).max())
             self._best_means[which] = max(self._best_means[which], expected)
             each.model.believe(features)
+
+    def expected(self, point: Array) -> tuple[float, float]:
+        """The score to expect at a point, and half the width of the middle 68%, in the unit of `scores`."""
+        features = self._axes.features(point[None, :])
+        parts = []
+        for each in self._explanations:
+            mean, std = each.model.predict(features)
+            parts.append((each.weight, float(mean[0]), math.hypot(float(std[0]), each.model.noise_std), each.warped))
+        return expected(parts, len(self._features))
 
     def _judge(self, points: Array, draw: Draw) -> Ranked:
         features = self._axes.features(points)
@@ -183,8 +204,11 @@ class Explanation:
     model: GaussianProcess
 
 
-def explain(axes: Axes, features: Array, scores: Array) -> list[Explanation]:
-    """The explanations of the scores with the most evidence, the best first."""
+def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = None) -> list[Explanation]:
+    """The explanations of the scores with the most evidence, the best first.
+
+    `shares`: of the training that each score was reached in, or `FOREIGN`; None where all are complete ones.
+    """
     learnt = training_subset(scores, MAX_FIT)
 
     def tried(warped: Warped, kernel: Kernel) -> tuple[float, Warped, Kernel, Hyperparameters]:
@@ -195,6 +219,7 @@ def explain(axes: Axes, features: Array, scores: Array) -> list[Explanation]:
             kernel,
             default_starts(axes.count),
             FIT_ITERATIONS,
+            None if shares is None else shares[learnt],
         )
         return evidence + warped.log_density * len(learnt) / len(scores), warped, kernel, found
 
@@ -206,7 +231,11 @@ def explain(axes: Axes, features: Array, scores: Array) -> list[Explanation]:
     weights[weights < MIN_WEIGHT] = 0.0
     weights /= weights.sum()
     return [
-        Explanation(float(weight), warped, GaussianProcess(features, warped.values, axes.feature_axis, kernel, found))
+        Explanation(
+            float(weight),
+            warped,
+            GaussianProcess(features, warped.values, axes.feature_axis, kernel, found, shares),
+        )
         for weight, (_, warped, kernel, found) in zip(weights, fits, strict=True)
         if weight > 0
     ]

@@ -33,11 +33,12 @@ def usable_costs(costs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(valid, costs, np.median(costs[valid]) if valid.any() else 1.0)
 
 
-def standardise_costs(costs: NDArray[np.float64]) -> LogCosts:
-    """All `costs` must be positive and finite: see `usable_costs`."""
+def standardise_costs(costs: NDArray[np.float64], which: NDArray[np.bool_] | None = None) -> LogCosts:
+    """All `costs` must be positive and finite: see `usable_costs`. Centre and spread are those of `which`."""
     logs = np.log(costs)
-    centre = float(logs.mean())
-    spread = float(logs.std())
+    known = logs if which is None else logs[which]
+    centre = float(known.mean()) if len(known) else 0.0
+    spread = float(known.std()) if len(known) else 0.0
     if spread < 1e-9:
         return LogCosts(np.zeros_like(logs), centre, 0.0)
     return LogCosts((logs - centre) / spread, centre, spread)
@@ -66,3 +67,12 @@ def pareto_front(y: NDArray[np.float64], costs: NDArray[np.float64]) -> NDArray[
     order = np.lexsort((np.arange(len(y)), -y, costs))
     best_so_far = np.concatenate(([-np.inf], np.maximum.accumulate(y[order])[:-1]))
     return order[y[order] > best_so_far]
+
+
+def complete_front(y: NDArray[np.float64], costs: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.int_]:
+    """The front of the complete trials: an unfinished one is cheap because it was ended. Of all, where none is."""
+    complete = np.flatnonzero(shares == 1)
+    if not len(complete):
+        return pareto_front(y, costs)
+    front: NDArray[np.int_] = complete[pareto_front(y[complete], costs[complete])]
+    return front

@@ -18,9 +18,10 @@ from sweeptui.core.optimizers.configurations import (
     is_new,
 )
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
+from sweeptui.core.optimizers.protein.fidelity import FOREIGN, usable
 from sweeptui.core.optimizers.protein.gp import ModelError
 from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
-from sweeptui.core.optimizers.protein.targets import MAX_TRAINING, pareto_front, training_subset, usable_costs
+from sweeptui.core.optimizers.protein.targets import MAX_TRAINING, complete_front, training_subset, usable_costs
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
@@ -69,14 +70,19 @@ class Turn(ABC, Generic[Models]):
         observed = _inside(space, history.observations)
         failed = _inside(space, history.failures)
         waiting = _inside(space, history.pending)
+        self._prior = [observation for observation in _inside(space, history.prior) if self._usable(observation)]
         tried = [*(o.params for o in observed), *(f.params for f in failed), *(w.params for w in waiting)]
         self._used = {configuration_key(space, params) for params in tried}
         self._observations = [observation for observation in observed if self._usable(observation)]
+        self._rows = [*self._prior, *self._observations]
+        """What the models learn from."""
         self._failed = self._points([trial.params for trial in failed])
         pending = [trial.params for trial in waiting]
         self._running = [configuration_key(space, params) for params in pending]
         self._unbelieved = self._points(pending)
-        self._position = len(self._observations) + len(self._failed) + len(pending)
+        # A trial may come with points of its learning curve.
+        self._trials = len({observation.number for observation in self._observations})
+        self._position = self._trials + len(self._failed) + len(pending)
         self._models: Models | None = None
 
     @abstractmethod
@@ -93,10 +99,10 @@ class Turn(ABC, Generic[Models]):
 
     @abstractmethod
     def _centres(self, models: Models, rng: np.random.Generator) -> Sequence[int]:
-        """The observations that are searched around."""
+        """The rows that are searched around."""
 
     @abstractmethod
-    def _predicted(self, models: Models, ranked: Ranked, index: int) -> dict[str, Any]:
+    def _predicted(self, models: Models, point: Array) -> dict[str, Any]:
         """What the provenance says of a candidate's scores, in the user's signs."""
 
     def suggest(self, number: int) -> Suggestion:
@@ -110,12 +116,13 @@ class Turn(ABC, Generic[Models]):
     def _choose(self, number: int) -> Suggestion:
         check_not_exhausted(self._space, self._used)
         options = self._options
-        if self._position == 0 and options.seed_with_search_center:
-            return Suggestion(self._space.center(), {"method": "center"})
-        designed = options.num_random_samples + int(options.seed_with_search_center)
-        if self._position < designed or len(self._observations) < MIN_OBSERVATIONS:
-            return self._sobol(number)
-        if options.resample_frequency and number % options.resample_frequency == 0:
+        if len(self._prior) < MIN_OBSERVATIONS:
+            if self._position == 0 and options.seed_with_search_center:
+                return Suggestion(self._space.center(), {"method": "center"})
+            designed = options.num_random_samples + int(options.seed_with_search_center)
+            if self._position < designed or self._trials + len(self._prior) < MIN_OBSERVATIONS:
+                return self._sobol(number)
+        if self._trials and options.resample_frequency and number % options.resample_frequency == 0:
             return self._resample()
         try:
             return self._model(number)
@@ -136,7 +143,8 @@ class Turn(ABC, Generic[Models]):
 
     def _resample(self) -> Suggestion:
         """The configuration of the front that was run the fewest times, the cheapest of those."""
-        runs = [configuration_key(self._space, o.params) for o in self._observations] + self._running
+        ended = [o for o in self._observations if o.fidelity >= 1]
+        runs = [configuration_key(self._space, o.params) for o in ended] + self._running
         front = [self._observations[index] for index in self._front()]
         chosen = min(front, key=lambda o: runs.count(configuration_key(self._space, o.params)))
         params = {name: chosen.params[name] for name in self._space.names}
@@ -161,11 +169,13 @@ class Turn(ABC, Generic[Models]):
             provenance: dict[str, Any] = {
                 "method": "protein",
                 "acquisition": self.acquisition,
-                "n_observations": len(self._observations),
+                "n_observations": self._trials,
             }
-            provenance |= self._predicted(models, ranked, int(index))
+            provenance |= self._predicted(models, ranked.points[index])
             if math.isfinite(cost := float(ranked.cost[index])):
                 provenance["cost_mean"] = cost
+            if self._prior:
+                provenance["n_warm_start"] = len(self._prior)
             if ranked.over_cost[index]:
                 provenance["over_cost"] = (
                     f"every candidate may well cost more than {self._options.max_suggestion_cost:g};"
@@ -177,7 +187,7 @@ class Turn(ABC, Generic[Models]):
     def _candidates(self, models: Models, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Around what is good, and from the whole space, where the constraints allow it."""
         options = self._options
-        points = self._points([self._observations[index].params for index in self._centres(models, rng)])
+        points = self._points([self._rows[index].params for index in self._centres(models, rng)])
         near = around(points, self._axes, options.global_search_scale, options.suggestions_per_pareto, rng)
         anywhere = self._allowed(rng.random((options.random_suggestions, self._axes.count)))
         for _ in range(MORE_DRAWS):
@@ -192,8 +202,14 @@ class Turn(ABC, Generic[Models]):
             return points
         return points[[self._space.allows(self._space.decode(point)) for point in points.tolist()]]
 
-    def _costs(self) -> Array:
-        return usable_costs(np.array([o.cost for o in self._observations], dtype=np.float64))
+    def _cost_and_share(self, observations: Sequence[Observation]) -> tuple[Array, Array]:
+        """What complete trainings cost, and the shares that were done.
+
+        Training costs what its steps cost: half of them, half as much.
+        """
+        shares = usable(np.array([o.fidelity for o in observations], dtype=np.float64))
+        costs = np.array([o.cost for o in observations], dtype=np.float64)
+        return usable_costs(costs / shares), shares
 
     def _points(self, configurations: Sequence[Params]) -> NDArray[np.float64]:
         rows = [self._space.encode(params) for params in configurations]
@@ -210,26 +226,29 @@ class ScoreTurn(Turn[Surrogate]):
     def _usable(self, observation: Observation) -> bool:
         return math.isfinite(observation.score)
 
-    def _scores(self) -> Array:
+    def _scores(self, observations: Sequence[Observation]) -> Array:
         """With the sign in which more is better."""
-        return np.array([self._signs[0] * o.score for o in self._observations], dtype=np.float64)
+        return np.array([self._signs[0] * o.score for o in observations], dtype=np.float64)
 
     def _fitted(self) -> Surrogate:
-        scores = self._scores()
+        scores = self._scores(self._rows)
+        costs, shares = self._cost_and_share(self._rows)
+        shares[: len(self._prior)] = FOREIGN
         kept = training_subset(scores)
-        points = self._points([self._observations[index].params for index in kept])
+        points = self._points([self._rows[index].params for index in kept])
         failed = self._failed[-MAX_TRAINING:]
-        return Surrogate(self._axes, self._options, kept, points, scores, self._costs(), failed)
+        return Surrogate(self._axes, self._options, kept, points, scores, costs, shares, failed)
 
     def _front(self) -> list[int]:
-        return [int(index) for index in pareto_front(self._scores(), self._costs())]
+        front = complete_front(self._scores(self._observations), *self._cost_and_share(self._observations))
+        return [int(index) for index in front]
 
     def _centres(self, models: Surrogate, rng: np.random.Generator) -> Sequence[int]:
         del rng
         return [int(index) for index in choose_centres(models.front, models.incumbent)]
 
-    def _predicted(self, models: Surrogate, ranked: Ranked, index: int) -> dict[str, Any]:
-        mean, std = models.scores.restore(float(ranked.mean[index]), float(ranked.std[index]))
+    def _predicted(self, models: Surrogate, point: Array) -> dict[str, Any]:
+        mean, std = models.expected(point)
         predicted = {"score_mean": self._signs[0] * mean, "score_std": std}
         return {name: value for name, value in predicted.items() if math.isfinite(value)}
 
@@ -238,5 +257,9 @@ Entry = TypeVar("Entry", "Observation", "FailedTrial", "PendingTrial")
 
 
 def _inside(space: Space, entries: Iterable[Entry]) -> list[Entry]:
-    """Those that are points of the space, by number."""
-    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=lambda entry: entry.number)
+    """Those that are points of the space, by number; points of a learning curve from its end to its beginning."""
+    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=_place)
+
+
+def _place(entry: Observation | FailedTrial | PendingTrial) -> tuple[int, float]:
+    return entry.number, -getattr(entry, "fidelity", 1.0)

@@ -32,16 +32,13 @@ class Warped:
     exponent: int
     log_density: float
 
-    def restore(self, mean: float, std: float) -> tuple[float, float]:
-        """Mean and standard deviation in the user's units; infinite where those overflow."""
-        inner = mean * self.spread + self.centre
-        outer = std * self.spread
+    def restored(self, targets: Array) -> Array:
+        """Targets in the user's units; infinite where those overflow."""
+        inner = targets * self.spread + self.centre
         if math.isfinite(self.knee):
-            stretch = self.knee * math.exp(min(-inner, 700.0))
-            inner = self.best + self.knee - stretch
-            outer *= stretch
+            inner = self.best + self.knee - self.knee * np.exp(np.minimum(-inner, 700.0))
         with np.errstate(over="ignore"):
-            return float(np.ldexp(inner, self.exponent)), float(np.ldexp(outer, self.exponent))
+            return np.ldexp(inner, self.exponent)
 
 
 def warps(y: Array) -> list[Warped]:

@@ -1,0 +1,65 @@
+"""What the scheduler sees: the store's state, and of the reports as much as it asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sweeptui.core.schedulers.base import View
+from sweeptui.core.schedulers.rungs import Rungs
+from sweeptui.core.state import SweepStatus
+from sweeptui.core.trial import TrialStatus
+
+if TYPE_CHECKING:
+    from sweeptui.core.checkpoints import Checkpoints
+    from sweeptui.core.config import SweepTool
+    from sweeptui.core.schedulers.base import Scheduler
+    from sweeptui.core.state import Change
+    from sweeptui.core.stores.sqlite import SqliteStore
+    from sweeptui.core.trial import Trial
+
+
+class Views:
+    """Follows the store's reports, for as long as a scheduler plans with them. Holds nothing that the store has not."""
+
+    def __init__(self, store: SqliteStore, scheduler: Scheduler, checkpoints: Checkpoints, goal: str) -> None:
+        self._store = store
+        self._checkpoints = checkpoints
+        self._scheduler = scheduler
+        self._goal = goal
+        plan = scheduler.plan(goal)
+        self._rungs = None if plan is None else Rungs(plan, goal)
+
+    def view(self, tool: SweepTool, *, closing: bool, full: bool) -> View:
+        """What a decision is made on. `closing`: nothing new may begin; `full`: the disk is."""
+        state = self._store.state
+        if self._rungs is not None:
+            self._rungs.add(self._store.points(after=self._rungs.last_order), state.trials)
+        held = full or state.status is SweepStatus.PAUSED
+        return View(
+            trials=state.trials,
+            active=state.active,
+            running_jobs=state.running_jobs,
+            max_trials=tool.max_trials,
+            max_parallel_jobs=tool.max_parallel_jobs,
+            max_parallel_evals=tool.max_parallel_evals or tool.max_parallel_jobs,
+            has_eval=tool.has_eval,
+            may_create=not (closing or held),
+            may_launch=not held,
+            rungs=self._rungs,
+            committed=self._checkpoints.committed,
+            goal=self._goal,
+            space=tool.space,
+            seed=tool.seed,
+        )
+
+    def fidelity(self, trial: Trial) -> float:
+        """The share of a whole training that a trial has had."""
+        if trial.status is not TrialStatus.STOPPED:
+            return 1.0
+        reached = None if self._rungs is None else self._rungs.reached(trial.number)
+        return self._scheduler.fidelity(trial, reached)
+
+    def follow(self, changes: list[Change]) -> None:
+        """A user who queues a trial again sets its comparisons aside: they are all made again without them."""
+        if self._rungs is not None and any("requeued_after_job" in change.data for change in changes):
+            self._rungs = Rungs(self._rungs.plan, self._goal)
