@@ -19,7 +19,7 @@ from sweeptui.core.optimizers.registry import resolve
 from sweeptui.core.space import Space
 from sweeptui.core.trial import Observation
 
-METHODS = "bayes,random,genetic,optuna:NSGAIISampler,optuna:TPESampler,optuna:GPSampler"
+METHODS = "bayes,random,genetic,optuna:NSGAIISampler,optuna:TPESampler"
 
 
 @dataclass(frozen=True)

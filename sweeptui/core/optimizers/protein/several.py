@@ -106,7 +106,7 @@ class FrontModels(Search[Draw]):
         self._find_front()
 
     def expected(self, point: Array) -> list[tuple[float, float]]:
-        """What to expect of each objective at a point, and half the width of the middle 68%, in the unit of `scores`."""
+        """What to expect of each objective at a point, and half the width of the middle 68%, in its own unit."""
         features = self._axes.features(point[None, :])
         found = []
         for each in self.objectives:
