@@ -89,7 +89,7 @@ class Orchestrator:
             fits=_fits(tool, config),
             prior=warmstart.observations(config),
             fidelity=self._views.fidelity,
-            # What an evaluation found is no point of the curve that the training reported, and a curve is of one metric.
+            # What an evaluation found is no point of the training's curve, and a curve is of one metric.
             curves=None
             if tool.has_eval or tool.protein_config.metrics
             else Curves(lambda number: store.scores(number, Stage.TRAIN)),
