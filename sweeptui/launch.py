@@ -6,6 +6,7 @@ Everything that can be wrong is found in `prepare`, before anything is written.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import shutil
@@ -25,6 +26,7 @@ from sweeptui.core.files import Files
 from sweeptui.core.jobspec import argv_of, project_dir
 from sweeptui.core.limits import Ending, ExitCode
 from sweeptui.core.names import make_name
+from sweeptui.core.objectives import Objectives, number_in, objectives_of
 from sweeptui.core.optimizers.base import History, Suggestion
 from sweeptui.core.optimizers.registry import is_foreign
 from sweeptui.core.optimizers.seeding import stream_seed
@@ -189,7 +191,7 @@ def prepare(
         launch["forget_trials_up_to"] = last
     elif changes:
         launch["mixed"] = True
-    rescore = stored["protein_config"]["metric"] != tool.protein_config.metric
+    rescore = objectives_of(stored)[0].name != tool.protein_config.metric
     return Session(name, path, tool, label, resumed, rescore, launch)
 
 
@@ -263,7 +265,12 @@ def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Lis
 def _service(tool: SweepTool, log_path: Path | None) -> OptimizerService:
     protein = tool.protein_config
     return OptimizerService(
-        protein.method, tool.space, protein.goal, protein.settings.model_dump(mode="json"), tool.seed, log_path=log_path
+        protein.method,
+        tool.space,
+        [each.goal for each in protein.objectives],
+        protein.settings.model_dump(mode="json"),
+        tool.seed,
+        log_path=log_path,
     )
 
 
@@ -372,16 +379,24 @@ def _warm_started(name: str, tool: SweepTool, before: str | None) -> SweepTool:
 
 def _rescore(tx: Transaction, state: SweepState, metric: str) -> None:
     for trial in state.trials.values():
-        value = trial.metrics.get(metric)
-        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-        tx.set_trial(trial.number, score=number)
+        value = number_in(trial.metrics, metric)
+        tx.set_trial(trial.number, score=value if value is not None and math.isfinite(value) else None)
 
 
 def _changes(old: SweepTool, new: SweepTool) -> list[str]:
     """What differs in what a sweep searches for, one readable line each."""
     before, after = old.search_signature(), new.search_signature()
-    lines = [f"{key}: {before[key]} -> {after[key]}" for key in ("metric", "goal") if before[key] != after[key]]
+    lines = []
+    if before["metrics"] != after["metrics"]:
+        lines = _changed_objectives(old.protein_config.objectives, new.protein_config.objectives)
     return lines + Space.diff(old.space, new.space)
+
+
+def _changed_objectives(before: Objectives, after: Objectives) -> list[str]:
+    if len(before) == len(after) == 1:
+        pairs = {"metric": (before[0].name, after[0].name), "goal": (before[0].goal, after[0].goal)}
+        return [f"{key}: {old} -> {new}" for key, (old, new) in pairs.items() if old != new]
+    return [f"metrics: {', '.join(map(str, before))} -> {', '.join(map(str, after))}"]
 
 
 def _unfinished(root: Path, recipe: str | None, tool: SweepTool) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.analysis.summary import goal
+from sweeptui.core.objectives import objectives_of
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import RUNNING, Job, Trial, TrialStatus
 
@@ -134,7 +135,7 @@ def snapshot(
         running=dict(state.running_jobs),
         best=best,
         goal=goal(state),
-        metric=str(protein.get("metric", "score")),
+        metric=objectives_of(config)[0].name,
         cost_unit=str(config.get("cost_unit", "seconds")),
         max_trials=max_trials,
         slots=slots,

@@ -31,6 +31,7 @@ LISTS = (
 )
 """Placeholders of a command that stand for all parameters, as the macros of W&B's sweep files do."""
 
+FINISH_TIMEOUT_S = "600"
 MAX_NAME_CHARS = 30
 """Of the sweep's name in a run's id, which may have 64 characters in all."""
 
@@ -67,6 +68,8 @@ def environment(wandb: WandbConfig, sweep: str, files: Files, trial: Trial, job:
         "WANDB_ENTITY": wandb.entity,
         "WANDB_MODE": wandb.mode,
         "WANDB_NOTES": wandb.notes,
+        # Else a script waits for days at its end where W&B is away. What it has not sent stays on its disk.
+        "WANDB_FINISH_TIMEOUT": None if "WANDB_FINISH_TIMEOUT" in os.environ else FINISH_TIMEOUT_S,
     }
     return {name: value for name, value in given.items() if value is not None} | {
         "WANDB_RUN_ID": run_id(sweep, trial, job),
