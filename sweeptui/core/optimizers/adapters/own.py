@@ -51,10 +51,10 @@ class OwnOptimizer:
         with seeded(stream_seed(self._seed, number, self._kind.__name__)):
             optimizer = self._make()
             for event in told:
-                if event.score is not None:
-                    optimizer.observe(Trial(event.params, event.number), event.score)
+                if event.scores:
+                    optimizer.observe(Trial(event.params, event.number), event.scores[0])
             # It knows nothing of what still runs: of so many suggestions, one is new if they differ at all.
-            pending = sum(1 for event in told if event.score is None and not event.failed)
+            pending = sum(1 for event in told if not event.scores and not event.failed)
             found = [self._checked(trial) for trial in optimizer.suggest(1 + pending)]
         if not found:
             raise ValueError("suggest(n) gave no trial")
