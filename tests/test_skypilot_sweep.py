@@ -138,3 +138,57 @@ def test_stages_have_routes_of_their_own(tmp_path: Path) -> None:
     assert route_of(tool, Stage.EVAL, {"x": 0.1}) == "skypilot"
     assert route_of(tool, Stage.TRAIN, {"x": 0.5}) == "local"
     assert routes_of(tool) == ("skypilot", "local")
+
+
+def test_a_dry_run_says_what_it_would_cost(
+    tmp_path: Path, sky: ScriptedSky, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def estimate(tool: Any, spec: Any) -> dict[str, Any]:
+        asked.append(spec.stage)
+        return {"resources": "AWS(g6.xlarge, L4:1)", "price_usd_h": 0.8}
+
+    monkeypatch.setattr(launch, "estimate", estimate)
+    tool = {**Sweep(tmp_path).tool(dispatcher_type="skypilot", max_parallel_jobs=2, max_trials=10).to_json()}
+    (tmp_path / "r.yaml").write_text(json.dumps(tool))
+    from sweeptui.cli import main
+
+    assert (
+        main([str(tmp_path / "r.yaml"), "--dry-run", "--root", str(tmp_path), "--set", "train_timeout_s=1800.0"]) == 0
+    )
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == (
+        "train on SkyPilot: AWS(g6.xlarge, L4:1), $0.80 per hour and job, $1.60 per hour with 2 at once, "
+        "$4.00 at most for 10 trials"
+    )
+    assert asked == [Stage.TRAIN]
+    assert main([str(tmp_path / "r.yaml"), "--dry-run", "--json", "--root", str(tmp_path)]) == 0
+    [shape] = json.loads(capsys.readouterr().out)
+    assert shape["price_usd_h"] == 0.8
+
+
+def test_the_doctor_finds_what_was_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sweeptui import doctor
+
+    sweep = Sweep(tmp_path)
+    launch.prepare("r", sweep.tool(), sweep.root)
+    (sweep.database.parent / "skypilot.json").write_text('{"id": "0a1b2c"}')
+    standing = [("st-tiny-0001-t1-0a1b2c", "cluster"), ("st-other-0001-t1-ffffff", "managed job")]
+    monkeypatch.setattr(places, "installed", lambda: True)
+    monkeypatch.setattr(places, "inspect", lambda: (["AWS"], standing))
+    monkeypatch.setattr(doctor, "_torch", lambda: doctor.Check("torch", "ok", "not asked"))
+    found = [check for check in doctor.examine(sweep.root) if check.name == "skypilot"]
+    assert [(check.status, check.message, check.fix) for check in found] == [
+        ("ok", "may use AWS", ""),
+        (
+            "warn",
+            "cluster st-tiny-0001-t1-0a1b2c, of sweep tiny, which is created, still stands",
+            "sky down -y st-tiny-0001-t1-0a1b2c",
+        ),
+        (
+            "warn",
+            "managed job st-other-0001-t1-ffffff, whose sweep is not here, still stands",
+            "sky jobs cancel -y -n st-other-0001-t1-ffffff",
+        ),
+    ]

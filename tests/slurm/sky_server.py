@@ -40,7 +40,6 @@ class SkyServer:
         self._write_configuration()
         self._write_shims()
         self.sky("api", "start")
-        self.sky("check", "slurm")
 
     def stop(self) -> None:
         self.sky("api", "stop", check=False)
