@@ -192,3 +192,25 @@ def test_the_doctor_finds_what_was_left_behind(tmp_path: Path, monkeypatch: pyte
             "sky jobs cancel -y -n st-other-0001-t1-ffffff",
         ),
     ]
+
+
+def test_the_cockpit_shows_how_far_another_machine_is_and_greys_out_pause() -> None:
+    from types import SimpleNamespace
+
+    from sweeptui.app import wording
+    from sweeptui.app.actions import _pausable
+    from sweeptui.core.trial import Job, JobState, Trial
+
+    trial = Trial(number=1, params={}, seed=0, created_at=0.0, status=TrialStatus.TRAINING)
+
+    def job(**slot: Any) -> Job:
+        return Job(1, 1, Stage.TRAIN, 1, 0.0, state=JobState.RUNNING, slot={"on": "skypilot", **slot})
+
+    words = {
+        state: str(wording.trial_state(trial, job(state=state))) for state in ("provisioning", "running", "queued")
+    }
+    assert words == {"provisioning": "◌ starting", "running": "▶ training", "queued": "◌ queued"}
+    priced = job(state="running", infra="aws/us-east-1", id="7", usd_h=2.5, usd=1.234, recoveries=2)
+    assert wording.slot(priced.slot) == "aws/us-east-1 #7 $2.50/h $1.23 so far moved 2 x"
+    snapshot = SimpleNamespace(running={1: priced})
+    assert "cannot be paused" in _pausable(snapshot, trial)  # type: ignore[arg-type]
