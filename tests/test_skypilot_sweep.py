@@ -16,14 +16,14 @@ from sweeptui import launch
 from sweeptui.core.errors import UserError
 from sweeptui.core.trial import JobOutcome, Stage, TrialStatus
 from sweeptui.dispatchers import places
-from sweeptui.dispatchers.skypilot import dispatcher as dispatcher_module
+from sweeptui.dispatchers.skypilot import fleet
 from sweeptui.dispatchers.skypilot.gateway import RemoteState
 
 
 @pytest.fixture
 def sky(monkeypatch: pytest.MonkeyPatch) -> ScriptedSky:
     scripted = ScriptedSky()
-    monkeypatch.setattr(dispatcher_module, "ROUND_S", 0.01)
+    monkeypatch.setattr(fleet, "ROUND_S", 0.01)
     monkeypatch.setattr(places, "gateway_of", lambda tool, sweep_dir: scripted)
     monkeypatch.setattr(places, "enabled_clouds", lambda tool: ["Slurm"])
     monkeypatch.setattr(places, "installed", lambda: True)
@@ -214,3 +214,29 @@ def test_the_cockpit_shows_how_far_another_machine_is_and_greys_out_pause() -> N
     assert wording.slot(priced.slot) == "aws/us-east-1 #7 $2.50/h $1.23 so far moved 2 x"
     snapshot = SimpleNamespace(running={1: priced})
     assert "cannot be paused" in _pausable(snapshot, trial)  # type: ignore[arg-type]
+
+
+def test_a_launcher_of_ones_own_is_a_line(tmp_path: Path) -> None:
+    """A script that launches on SkyPilot, follows the job's log, and ends with it."""
+    launcher = tmp_path / "launch.py"
+    body = "import sys\nprint('(task, pid=3) args', *sys.argv[1:])\nprint('(task, pid=3) score=0.25')\n"
+    launcher.write_text(f"#!{sys.executable}\n{body}")
+    launcher.chmod(0o755)
+    sweep = Sweep(tmp_path)
+    line = "./launch.py --no-spot --gpus=1 {recipe_module}.{train_entrypoint} --args run={run} --overrides {overrides}"
+    launch.prepare(
+        "r",
+        sweep.tool(
+            train_command=line,
+            recipe_module="experiments.arena",
+            eval_entrypoint=None,
+            metric_source="log",
+            metric_regex=r"score=(?P<score>\S+)",
+            max_trials=1,
+        ),
+        sweep.root,
+    ).run()
+    [trial] = sweep.state.trials.values()
+    assert (trial.status, trial.score) == (TrialStatus.COMPLETED, 0.25)
+    said = (sweep.database.parent / "trials" / "trial_0001" / "train.1.log").read_text()
+    assert "--no-spot --gpus=1 experiments.arena.train --args run=tiny_trial_0001 --overrides x=" in said
