@@ -28,13 +28,14 @@ from sweeptui.core.optimizers.registry import is_foreign
 from sweeptui.core.optimizers.seeding import stream_seed
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.orchestrator import Orchestrator
+from sweeptui.core.remote import LOCAL, route_of
 from sweeptui.core.space import Space
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import LeaseHeldError, StoreMissingError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.template import check, default_eval_command, default_train_command
 from sweeptui.core.trial import Job, Stage, Trial
-from sweeptui.dispatchers.local import LocalDispatcher
+from sweeptui.dispatchers.places import check_places, dispatcher_of
 from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweep_path, sweeps_dir
 from sweeptui.recipes.find import check_command
 
@@ -230,7 +231,7 @@ def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Lis
         store,
         tool,
         Files(path),
-        LocalDispatcher(path),
+        dispatcher_of(tool, path),
         schedulers.resolve(tool.scheduler, tool.scheduler_options),
         _service(tool, path / "optimizer.log"),
         listener=listener,
@@ -266,11 +267,6 @@ def checked(tool: SweepTool, root: Path) -> SweepTool:
 
 def _check(tool: SweepTool, root: Path) -> None:
     """Everything that would otherwise be found out by a failing first trial."""
-    if tool.dispatcher_type != "local":
-        raise UserError(
-            f"dispatcher_type is {tool.dispatcher_type!r}, which this version cannot run; use 'local' "
-            f"(--dispatcher local)"
-        )
     if tool.metric_source == "wandb" and find_spec("wandb") is None:
         raise UserError(
             "metric_source is 'wandb', and the package wandb is not installed; install it with: "
@@ -281,15 +277,16 @@ def _check(tool: SweepTool, root: Path) -> None:
     folder = project_dir(tool)
     if not folder.is_dir():
         raise UserError(f"working_dir is {os.fspath(folder)!r}, which is not a folder; create it or change working_dir")
-    for name, template, overrides in (
-        ("train_command", tool.train_command, tool.train_overrides),
-        ("eval_command", tool.eval_command, tool.eval_overrides),
+    for stage, name, template, overrides in (
+        (Stage.TRAIN, "train_command", tool.train_command, tool.train_overrides),
+        (Stage.EVAL, "eval_command", tool.eval_command, tool.eval_overrides),
     ):
         if template:
             check(list(template), name, space.names, overrides)
-            check_command(list(template), folder)
+            if route_of(tool, stage, {}) == LOCAL:
+                check_command(list(template), folder)
     _check_writable(root)
-    LocalDispatcher(sweeps_dir(root)).check_resources(tool.cpus_per_trial, tool.gpus_per_trial)
+    check_places(tool, sweeps_dir(root))
     _check_method(tool)
 
 

@@ -166,8 +166,8 @@ DOES: dict[str, Case] = {
     "page_down": at(QUEUED, trial=1),
     "home": at(1),
     "end": at(QUEUED),
-    "left": Case(lambda app: app.table._left == 0, before=("right",)),
-    "right": Case(lambda app: app.table._left == 1),
+    "left": Case(lambda app: app.table._lines.left == 0, before=("right",)),
+    "right": Case(lambda app: app.table._lines.left == 1),
     "help": opens(Help),
     "quit": Case(lambda app: app._exit),
 }
@@ -280,7 +280,7 @@ async def begin(app: Window, pilot, trial: int, focus: str = "") -> None:
     app.choosing.bar.display = False
     table.unmark()
     table.sort_by("#", descending=False)
-    table._left = 0
+    table._lines.left = 0
     for tab in reversed(Tab):
         plotting.pane.tab = tab
         plotting.pane.reset()

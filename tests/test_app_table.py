@@ -423,7 +423,7 @@ async def test_parameters_that_vary_come_first(tmp_path):
             tx.create_trial({path: 1.0 + (number if path in paths[2:4] else 0) for path in paths}, 1, {})
     async with cockpit(sweep, size=(240, 40)) as (app, pilot):
         await pilot.pause()
-        columns = [column.title for column in app.table._columns.columns[-len(PARAMS) :]]
+        columns = [column.title for column in app.table._lines.columns[-len(PARAMS) :]]
         assert columns == ["ent_coef", "gae_lambda", "learning_rate", "clip_coef", "vf_coef"]
 
 

@@ -126,7 +126,6 @@ class World:
 class WorldDispatcher:
     """Implements `sweeptui.core.dispatch.Dispatcher` on a `World`, and may die before or after any of its deeds."""
 
-    can_pause = True
     name = "world"
 
     def __init__(self, world: World) -> None:
@@ -166,6 +165,9 @@ class WorldDispatcher:
         for name in ended:
             del self._watched[name]
         return [JobUpdate(name, JobPhase.ENDED, self._world.jobs[name].exit) for name in ended]
+
+    def cannot_pause(self, token: str) -> str:
+        return ""
 
     def pause(self, token: str) -> None:
         self._turn(token, JobPhase.PAUSED)

@@ -127,6 +127,8 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.keys = KeyBar(id="keys")
         self.header.read_only = self.keys.read_only = bool(read_only)
         self._problem = ""
+        self._looked = False
+        """Other trials are looked at than the panels show."""
         self._news = News()
         self._gauges = Gauges(self.post_message) if gauges else None
 
@@ -265,6 +267,13 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     @on(TrialTable.Looked)
     def _other_trials(self) -> None:
+        """The table's rows are painted first, as the answer to the key; then the rest, of the last of several."""
+        if not self._looked:
+            self._looked = True
+            self.call_after_refresh(self._show_looked_at)
+
+    def _show_looked_at(self) -> None:
+        self._looked = False
         self._show_selected()
 
     def on_engine_ended(self, message: EngineEnded) -> None:

@@ -87,6 +87,13 @@ class Teller(Generic[T]):
 
 
 @dataclass
+class ThreadFailed(Message):
+    """A fault of a thread, to be raised where a fault of the screen would be."""
+
+    error: Exception
+
+
+@dataclass
 class WatchFailed(Message):
     """The sweep cannot be read; `problem` says why. Empty once it can be again."""
 

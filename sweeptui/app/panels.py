@@ -207,6 +207,8 @@ class KeyBar(Widget):
         self._snapshot: Snapshot | None = None
         self._trial: Trial | None = None
         self._pane = ""
+        self._refusals: list[bool] = []
+        """For each action, whether its key is painted in grey."""
         self.read_only = False
 
     def focus_moved(self, pane: str) -> None:
@@ -218,7 +220,10 @@ class KeyBar(Widget):
     def show(self, snapshot: Snapshot | None, trial: Trial | None) -> None:
         if self._snapshot is not snapshot or self._trial is not trial:
             self._snapshot, self._trial = snapshot, trial
-            self.refresh()
+            refused = [self._refused(action) for action in ACTIONS]
+            if refused != self._refusals:
+                self._refusals = refused
+                self.refresh()
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002
         width = self.size.width

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -18,31 +17,25 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from sweeptui.app import theme
 from sweeptui.app.actions import ACTIONS
 from sweeptui.app.arrange import MANY, Arrangement, Marks
-from sweeptui.app.columns import HEADER, PLAIN, QUIET, SORTED, Columns, Row, fit
+from sweeptui.app.columns import PLAIN, QUIET, SORTED, Row, fit
 from sweeptui.app.fields import Field, Fields
 from sweeptui.app.layout import Seen
 from sweeptui.app.moves import Move
 from sweeptui.app.query import QueryError, parse
+from sweeptui.app.rows import GUTTER, Key, Lines, Look, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from textual.events import Click, MouseScrollDown, MouseScrollUp
+    from textual.geometry import Region
 
     from sweeptui.app.snapshot import Curve, Snapshot
     from sweeptui.core.trial import Trial
 
 _NO_CURVE: Curve = ()
-_CURSOR = Style(bgcolor=theme.CURSOR)
-_CURSOR_AWAY = Style(bgcolor=theme.CURSOR_AWAY)
-_MARKED = Segment("●", theme.style(theme.ORANGE, bold=True))
-_UNMARKED = Segment(" ")
-GUTTER = 1
-"""For the mark, left of the columns."""
-MAX_CACHED = 2000
 
 
 class Follow(Enum):
@@ -51,18 +44,6 @@ class Follow(Enum):
     OFF = ""
     NEWEST = "newest"
     BEST = "best"
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """Two rows with the same key look the same. Trials and curves are immutable, so that identity will do."""
-
-    trial: int
-    curve: int
-    job: int
-    best: bool
-    second: int
-    """0 for a trial that is over: it does not change with time."""
 
 
 class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
@@ -95,10 +76,10 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         """The filter, as it was typed."""
         self._marks = Marks()
         self._seen = Seen()
-        self._columns: Columns | None = None
-        self._left = 0
-        """So many columns are scrolled away to the left."""
-        self._cache: dict[int, tuple[_Key, Row, Strip]] = {}
+        self._lines = Lines()
+        self._painted: list[tuple[Key, Row]] = []
+        """The rows that are on screen, as they look there."""
+        self._base = Style.null()
         self._chosen: int | None = None
         """The trial that the cursor goes back to when it is shown again."""
         self.following = Follow.NEWEST
@@ -111,13 +92,23 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         news = self.shown.take(snapshot)
         self._seen.look(snapshot, news)
         self._place_cursor()
-        self._lay_out()
-        self.refresh()
+        if self._lay_out() or not len(self.shown):
+            self.refresh()
+        else:
+            self._repaint_changed()
 
     def tick(self) -> None:
         """A second has passed."""
         if self._snapshot is not None and self._snapshot.active:
-            self.refresh()
+            self._repaint_changed()
+
+    def _repaint_changed(self) -> None:
+        """Paint those rows on screen that look different than they did: of very many trials hardly any do."""
+        old, self._painted = self._painted, self._keyed()
+        top = 1 + int(self.scroll_y)
+        for index, (before, now) in enumerate(zip_longest(old, self._painted)):
+            if before is None or now is None or before[0] != now[0]:
+                self.refresh_line(top + index)
 
     def on_screen(self) -> frozenset[int]:
         """The numbers of the trials that can be seen."""
@@ -144,18 +135,18 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         except QueryError:  # by a field that there is no more
             self.filter("")
 
-    def _lay_out(self) -> None:
+    def _keyed(self) -> list[tuple[Key, Row]]:
+        return [(key_of(row), row) for row in self._visible()]
+
+    def _lay_out(self) -> bool:
+        """Arrange columns and rows; True where every row looks different now."""
         if self._snapshot is None or self._view.width <= GUTTER:
-            return
-        layout = self._seen.layout(self._room, self.fields, self.shown)
-        if self._columns is None or layout != self._columns.layout:
-            self._columns = Columns(layout)
-            self._cache.clear()
-        if self._columns.learn(self._visible()):
-            self._cache.clear()
+            return False
+        other = self._lines.lay_out(self._seen.layout(self._room, self.fields, self.shown), self._room, self._visible())
         self.virtual_size = Size(self._view.width, len(self.shown) + 1)
         if self.following is not Follow.OFF:
             self._reveal(animate=False)
+        return other
 
     def _visible(self) -> list[Row]:
         top = int(self.scroll_y)
@@ -174,41 +165,22 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
             snapshot.goal == "maximize",
         )
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._base = self.rich_style  # of all lines, and found out with some effort
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
-        width = self._view.width
-        if self._columns is None or not len(self.shown):
-            return self._empty_line(y, width)
+        if not self._lines or not len(self.shown):
+            return self._empty_line(y, self._view.width)
         if y == 0:
-            return self._header(width).apply_style(self.rich_style)
+            return self._lines.header(self._base)
         index = int(self.scroll_y) + y - 1
         if index >= len(self.shown):
-            return Strip.blank(width, self.rich_style)
-        row = self._row(self.shown[index])
-        number = row.trial.number
-        line, _ = self._columns.window(self._line(row), self._left, self._room)
-        strip = Strip.join([Strip([_MARKED if number in self.marked else _UNMARKED]), line])
-        if number == self.cursor:
-            strip = strip.apply_style(_CURSOR if self.has_focus else _CURSOR_AWAY)
-        return strip.apply_style(self.rich_style).apply_meta({"trial": number})
-
-    def _line(self, row: Row) -> Strip:
-        assert self._columns is not None
-        number = row.trial.number
-        key = _Key(id(row.trial), id(row.curve), id(row.job), row.best, 0 if row.trial.status.terminal else int(row.at))
-        known = self._cache.get(number)
-        if known is not None and known[0] == key:
-            return known[2]
-        strip = self._columns.line(row)
-        if len(self._cache) >= MAX_CACHED:
-            self._cache.clear()
-        self._cache[number] = key, row, strip  # the row keeps alive what its key names by identity
-        return strip
-
-    def _header(self, width: int) -> Strip:
-        assert self._columns is not None
-        line, more = self._columns.window(self._columns.header(), self._left, self._room)
-        line = Strip.join([Strip([_UNMARKED]), line])
-        return Strip.join([line.crop(0, width - 1), Strip([Segment("→", HEADER)])]) if more else line
+            return Strip.blank(self._view.width, self._base)
+        trial = self.shown[index]
+        here = trial.number == self.cursor
+        look = Look(self._base, trial.number in self.marked, here, here and not self.has_focus)
+        return self._lines.line(self._row(trial), look)
 
     def _empty_line(self, y: int, width: int) -> Strip:
         hidden = self._snapshot is not None and bool(self._snapshot.trials)
@@ -247,8 +219,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def titles(self) -> list[tuple[str, Field]]:
         """The columns that it can be sorted by, with their fields."""
-        columns = [] if self._columns is None else self._columns.columns
-        found = [(column.title, self.fields.named(column.by)) for column in columns if column.by]
+        found = [(column.title, self.fields.named(column.by)) for column in self._lines.columns if column.by]
         return [(title, field) for title, field in found if field is not None]
 
     def reverse(self) -> None:
@@ -345,7 +316,8 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         if not len(self.shown):
             return
         if move in (Move.LEFT, Move.RIGHT):
-            self._sideways(1 if move is Move.RIGHT else -1)
+            if self._lines.sideways(1 if move is Move.RIGHT else -1):
+                self.refresh()
             return
         page = max(1, self._view.height - 2)
         index = 0 if self.cursor is None else self.shown.near(self.cursor)
@@ -353,13 +325,6 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         if move in (Move.HOME, Move.END):
             index = 0 if move is Move.HOME else len(self.shown) - 1
         self.select(self.shown[max(0, min(index, len(self.shown) - 1))].number)
-
-    def _sideways(self, step: int) -> None:
-        if self._columns is not None:
-            _, more = self._columns.window(self._columns.header(), self._left, self._room)
-            if step < 0 or more:
-                self._left = max(0, min(self._left + step, self._columns.last - 1))
-                self.refresh()
 
     def _reveal(self, *, animate: bool = False) -> None:
         if self.cursor is None:
@@ -382,6 +347,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         super().watch_scroll_y(old_value, new_value)
         if int(old_value) != int(new_value):
             self._lay_out()
+            self._painted = self._keyed()
             self.refresh()
             self.post_message(self.Looked())
 

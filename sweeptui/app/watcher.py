@@ -42,6 +42,8 @@ REFRESH_S = 0.25
 LOCKED = "another program keeps this sweep's database locked: it is read again when it is free (`fuser` says who it is)"
 LOCKED_S = 2.0
 """So long another program may keep the store locked before it is said."""
+AGAIN_S = 2.0
+"""What cannot be read is tried again so often; it may be long, and a damaged file is looked through each time."""
 SLOW_LOOK_S = 1.0
 """How often processes and the disk are looked at, which the journal does not tell of."""
 MAX_CURVES = 500
@@ -143,7 +145,7 @@ class Watcher:
         self._disk = ""
         self._lease: Lease | None = None
         self._dirty = True
-        self._locked = False
+        self._problem = ""
         self._best: Trial | None = None
         self._runner_up: Trial | None = None
         self._center: Mapping[str, Any] = {}
@@ -178,36 +180,38 @@ class Watcher:
         self.opening.painted()
 
     def run(self) -> None:
-        """Look and tell, until it is closed."""
-        try:
-            if (missed := self.opening.missed()) is not None:
-                self._teller.tell(missed)
-            while not self._closed and (store := self._open()) is None:
-                self._wake.wait(REFRESH_S)
-            if self._closed or store is None:
-                return
-            with closing(store):
-                self.on_read()
-                while not self._closed:
-                    self._turn(store)
-                    self.turns += 1
-                    self._wake.wait(REFRESH_S)
-                    self._wake.clear()
-        except UserError as error:
-            self._post(WatchFailed(str(error)))
+        """Look and tell, until it is closed. Where the sweep cannot be read, that is said, and tried again."""
+        if (missed := self.opening.missed()) is not None:
+            self._teller.tell(missed)
+        while not self._closed:
+            try:
+                store = SqliteStore.open(self._folder / DATABASE, readonly=True, busy_timeout_s=LOCKED_S)
+                with closing(store):
+                    self._shown = None
+                    self._curves.clear()
+                    self._series = SeriesReader()
+                    self.on_read()
+                    while not (self._closed or store.outdated()):
+                        self._turn(store)
+                        self.turns += 1
+                        self._pause(REFRESH_S)
+            except StoreBusyError:
+                self._say(LOCKED)
+                self._pause(REFRESH_S)
+            except UserError as error:
+                self._say(str(error))
+                self._pause(AGAIN_S)
 
-    def _open(self) -> SqliteStore | None:
-        """The sweep's store; None while another program keeps it locked."""
-        try:
-            return SqliteStore.open(self._folder / DATABASE, readonly=True, busy_timeout_s=LOCKED_S)
-        except StoreBusyError:
-            self._found(locked=True)
-            return None
+    def _pause(self, seconds: float) -> None:
+        """Wait so long, or until something is wanted."""
+        self._wake.wait(seconds)
+        self._wake.clear()
 
-    def _found(self, *, locked: bool) -> None:
-        if locked != self._locked:
-            self._locked = locked
-            self._post(WatchFailed(LOCKED if locked else ""))
+    def _say(self, problem: str) -> None:
+        """What keeps the sweep from being read; empty once nothing does."""
+        if problem != self._problem:
+            self._problem = problem
+            self._post(WatchFailed(problem))
 
     def _turn(self, store: SqliteStore) -> None:
         self._enter_commands()
@@ -217,9 +221,9 @@ class Watcher:
             self._take_in(store, changes)
             self._look_slowly(store)
             self._publish(store, changes)
-            self._found(locked=False)
+            self._say("")
         except StoreBusyError:  # looked at again in a moment
-            self._found(locked=True)
+            self._say(LOCKED)
 
     # -- reading
 
@@ -371,5 +375,6 @@ class Watcher:
 
         try:
             steward(self._folder.parents[2], self._folder.name)
-        except UserError as error:
-            self._post(Told(f"nobody runs the sweep, and the command waits: {error}", warning=True))
+        except Exception as error:  # noqa: BLE001 - on a thread that nobody looks at: it is said, whatever it is
+            said = str(error) if isinstance(error, UserError) else repr(error)
+            self._post(Told(f"nobody runs the sweep, and the command waits: {said}", warning=True))

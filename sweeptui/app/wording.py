@@ -210,13 +210,33 @@ def job_state(job: Job) -> State:
             return _ENDING[job.ask]
         if job.state is JobState.PAUSED:
             return State("‖", "paused", theme.YELLOW)
+        if (state := line(str(job.slot.get("state", "running")))) != "running":
+            return State("◌", state, theme.SKY)
         return State("◌", "starting", theme.SKY) if job.state is JobState.INTENT else State("▶", "running", theme.SKY)
     failure = job.outcome.failure
     return _JOBS[job.outcome] if failure is None else State("✗", _FAILURES.get(failure, str(failure)), theme.VERMILLION)
 
 
+def remote(place: Mapping[str, Any]) -> bool:
+    """Whether that is the slot of a job on another machine."""
+    return place.get("on") == "skypilot"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
 def slot(place: Mapping[str, Any]) -> str:
-    """Where a job runs: `slot 0`, `slot 1, GPU 0 1`; empty where nobody said."""
+    """Where a job runs: `slot 0`, `slot 1, GPU 0 1`, `aws/us-east-1 $2.50/h`; empty where nobody said."""
+    if remote(place):
+        pieces = [
+            line(str(place.get("infra") or "SkyPilot")),
+            *(["#" + line(str(place["id"]))] if "id" in place else []),
+        ]
+        pieces += [f"${place['usd_h']:.2f}/h"] if _is_number(place.get("usd_h")) else []
+        pieces += [f"${place['usd']:.2f} so far"] if _is_number(place.get("usd")) else []
+        pieces += [f"moved {place['recoveries']} x"] if place.get("recoveries") else []
+        return " ".join(pieces)
     if "index" not in place:
         return line(", ".join(f"{name} {value}" for name, value in place.items()))
     gpus = " ".join(line(str(gpu)) for gpu in place.get("gpus", ()))

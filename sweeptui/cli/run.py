@@ -76,7 +76,7 @@ def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--method", help="bayes, random, or an installed optimizer's name.")
 @click.option("--seed", type=int, help="Of the suggestions and the trials.")
 @click.option("--warm-start", metavar="SWEEP", help="A sweep whose trials inform this one; the spaces may differ.")
-@click.option("--dispatcher", help="Where jobs run: local.")
+@click.option("--dispatcher", help="Where jobs run: local, skypilot, hybrid_remote_train, or a plug-in's name.")
 @click.option("--scheduler", help="optimizing, sequential, batch, asha, hyperband, pbt, ... (docs/schedulers.md).")
 @click.option("--scheduler-option", multiple=True, metavar="NAME=VALUE", help="One of its options; repeatable.")
 @click.option("--set", "--overrides", "settings", multiple=True, metavar="FIELD=VALUE", help="Any field; repeatable.")

@@ -35,6 +35,7 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
+from sweeptui.core.remote import HYBRID, PLACES, SkypilotConfig
 from sweeptui.core.search import ParameterConfig, ProteinConfig
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space
@@ -122,7 +123,13 @@ class SweepTool(Model):
     """Added to the environment of every job."""
     working_dir: PathText | None = None
     """Where jobs run; where the sweep was started, if not given."""
-    dispatcher_type: Literal["local", "skypilot", "hybrid_remote_train"] = "local"
+    dispatcher_type: str = "local"
+    """Where jobs run: "local"; "skypilot"; "hybrid_remote_train" trains on SkyPilot and evaluates here; or a plug-in of
+    the entry-point group sweeptui.dispatchers."""
+    routes: dict[Text, str] = Field(default_factory=dict)
+    """Exceptions from dispatcher_type: "train", "eval", or a parameter's value ("model=large") -> "local", "skypilot",
+    or a plug-in."""
+    skypilot: SkypilotConfig = Field(default_factory=SkypilotConfig)
     capture_output: StrictBool = True
     """Without a screen, the lines of the jobs' logs are printed, too."""
 
@@ -217,6 +224,20 @@ class SweepTool(Model):
     @classmethod
     def _scheduler_is_known(cls, scheduler: str) -> str:
         return scheduler if ":" in scheduler else name_in(scheduler, SCHEDULERS, "sweeptui.schedulers")
+
+    @field_validator("dispatcher_type")
+    @classmethod
+    def _dispatcher_is_known(cls, dispatcher: str) -> str:
+        return name_in(dispatcher, (*PLACES, HYBRID), "sweeptui.dispatchers")
+
+    @field_validator("routes")
+    @classmethod
+    def _routes_lead_somewhere(cls, routes: dict[str, str]) -> dict[str, str]:
+        for key, place in routes.items():
+            if key not in tuple(Stage) and "=" not in key:
+                raise mistake(f"has {key!r}; use 'train', 'eval', or a parameter and its value, such as 'model=large'")
+            name_in(place, PLACES, "sweeptui.dispatchers")
+        return routes
 
     @field_validator("metric_regex")
     @classmethod

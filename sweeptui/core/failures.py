@@ -62,6 +62,10 @@ def judge(
         return Verdict(JobOutcome.DISPATCH_ERROR, end.message)
     if end.lost:
         return Verdict(JobOutcome.LOST, end.message or "nobody saw it end")
+    if end.preempted:
+        return Verdict(JobOutcome.PREEMPTED, end.message or "its machine was taken away")
+    if end.timed_out and end.message:
+        return Verdict(JobOutcome.TIMEOUT, end.message)
     if end.timed_out:
         return Verdict(JobOutcome.TIMEOUT, f"{job.stage} ran longer than {job.stage}_timeout_s ({end.run_s:.0f} s)")
     if end.killed:
@@ -84,7 +88,7 @@ def _failed(job: Job, end: JobExit, tail: str) -> Verdict:
         how = f"{job.stage} was ended by {_signal_name(end.signal)}"
     else:
         how = f"{job.stage} exited with code {end.code}"
-    said = _last_exception(tail)
+    said = end.message or _last_exception(tail)
     if said:
         how = f"{how}: {said}"
     if end.signal == signal.SIGKILL or end.code == EXIT_KILLED or OUT_OF_MEMORY.search(tail):

@@ -193,7 +193,8 @@ class Ingest:
         A training that goes on from a checkpoint may count on from there, or from 0: its first report tells.
         """
         costs = [report.cost for report in reports if report.cost is not None]
-        own = costs[-1] if costs else end.run_s if self._tool.cost_unit == "seconds" else None
+        measured = {"seconds": end.run_s, "usd": end.cost_usd}.get(self._tool.cost_unit)
+        own = costs[-1] if costs else measured
         before = trial.cost if trial.cost is not None else trial.provenance.get("cost")
         if own is None or not before or job.stage is not Stage.TRAIN:
             return own, own or 0.0

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sweeptui.core import warmstart
 from sweeptui.core.checkpoints import Checkpoints
 from sweeptui.core.commands import Commands, Effect
+from sweeptui.core.curves import Curves
 from sweeptui.core.disk import DiskGuard
 from sweeptui.core.dispatch import DispatchError
 from sweeptui.core.errors import UserError
@@ -33,7 +34,7 @@ from sweeptui.core.schedulers.base import Create, Evaluate, Finish, Fork, Promot
 from sweeptui.core.state import Change, SweepState, SweepStatus
 from sweeptui.core.stores.base import StoreBusyError, StoreFullError
 from sweeptui.core.suggesting import Suggestions
-from sweeptui.core.trial import FailureKind, Job, JobOutcome, Trial, TrialStatus
+from sweeptui.core.trial import FailureKind, Job, JobOutcome, Stage, Trial, TrialStatus
 from sweeptui.core.viewing import Views
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Orchestrator:
             fits=_fits(tool, config),
             prior=warmstart.observations(config),
             fidelity=self._views.fidelity,
+            # What an evaluation found is no point of the curve that the training reported.
+            curves=None if tool.has_eval else Curves(lambda number: store.scores(number, Stage.TRAIN)),
         )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
         self._intents = Intents(store.state, files, self._suggestions, checkpoints)

@@ -80,6 +80,8 @@ class Context:
     eval_entrypoint: str | None = None
     gpus: int = 0
     simulations: Sequence[Mapping[str, Any]] = ()
+    python: str = sys.executable
+    """On the machine where the job runs."""
     nested: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """`WandbConfig.nested`."""
 
@@ -130,10 +132,6 @@ class Context:
     @property
     def simulations_json(self) -> str:
         return json.dumps(list(self.simulations))
-
-    @property
-    def python(self) -> str:
-        return sys.executable
 
     def value(self, name: str) -> str:
         """What one placeholder stands for, "" for what this sweep has not.

@@ -44,6 +44,8 @@ class LogPane(Vertical):
         self._jobs: Sequence[Job] = ()
         self._stage: Stage | None = None
         self._attempt: int | None = None
+        self._titled: tuple[str, list[str]] | None = None
+        """What its border says."""
         self.view: LogView = LogView(id="log")
         self.bar = LogBar(id="log-bar")
         self.line = LogLine(self.view, id="log-line")
@@ -90,10 +92,12 @@ class LogPane(Vertical):
             title += f" {job.stage}"
             if (newest := self._attempts()[-1]) > 1:
                 title += f", attempt {job.attempt}" + (f" of {newest}" if job.attempt < newest else "")
-        self.border_title = title
         keymap = keymap_of(self.app)
         hints = [f"{keymap.first(BY_ID[id_])} {label}" for id_, label in HINTS] if self.view.has_focus else []
-        self.border_subtitle = Text("  ".join(hints), style=theme.QUIET)
+        if (title, hints) != self._titled:  # to set one paints the whole pane
+            self._titled = title, hints
+            self.border_title = title
+            self.border_subtitle = Text("  ".join(hints), style=theme.QUIET)
 
     def on_page_read(self, message: PageRead) -> None:
         message.stop()

@@ -212,6 +212,7 @@ class LogReader:
         if self._log is not None:
             self._log.close()
         self._log = None if path is None else LogFile(path)
+        self._posted = None  # whoever asks has thrown away what was posted of it before
         if self._log is None:
             self._view, self._search = None, None
         else:

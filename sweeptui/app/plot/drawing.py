@@ -26,9 +26,9 @@ class Drawn:
 class Draughtsman:
     """Draws one picture at a time. Of orders that wait only the newest is carried out."""
 
-    def __init__(self, deliver: Callable[[Drawn], object]) -> None:
-        """`deliver` is called on the thread with what `ask` asked for."""
-        self._deliver = deliver
+    def __init__(self, deliver: Callable[[Drawn], object], fail: Callable[[Exception], object]) -> None:
+        """`deliver` is called on the thread with what `ask` asked for, `fail` with what ended the thread."""
+        self._deliver, self._fail = deliver, fail
         self._busy = threading.Lock()
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -57,7 +57,11 @@ class Draughtsman:
     def _run(self) -> None:
         while (order := self._newest()) is not None:
             with self._busy:
-                drawn = self._draw(order)
+                try:
+                    drawn = self._draw(order)
+                except Exception as error:  # noqa: BLE001 - else the chart would stand still, and nobody knew why
+                    self._fail(error)
+                    return
             self._deliver(drawn)
 
     def _newest(self) -> Order | None:

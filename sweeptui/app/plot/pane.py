@@ -18,6 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from sweeptui.app.actions import ACTIONS
+from sweeptui.app.messages import ThreadFailed
 from sweeptui.app.moves import Move
 from sweeptui.app.plot.order import Across, Order, Tab, same, wanted
 from sweeptui.app.plot.picture import Picture, Window
@@ -171,11 +172,15 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
             if not same(message.drawn.order.shown, self._drawn):  # a newer one is being drawn
                 self._asked_at = self._drawn_at
 
+    def on_thread_failed(self, message: ThreadFailed) -> None:
+        raise message.error
+
     @cached_property
     def _draughtsman(self) -> Draughtsman:
         from sweeptui.app.plot.drawing import Draughtsman  # noqa: PLC0415 - not for the first frame
 
-        return Draughtsman(lambda drawn: self.post_message(self.Finished(drawn)))
+        post = self.post_message
+        return Draughtsman(lambda drawn: post(self.Finished(drawn)), lambda error: post(ThreadFailed(error)))
 
     def render_line(self, y: int) -> Strip:
         lines = self._picture.lines

@@ -40,6 +40,9 @@ class History:
     observations: Sequence[Observation] = ()
     failures: Sequence[FailedTrial] = ()
     pending: Sequence[PendingTrial] = ()
+    curves: Sequence[Observation] = ()
+    """Points of the learning curves of trials in `observations`: part of their fidelity, at part of their cost. Empty
+    where all of those are complete."""
     prior: Sequence[Observation] = ()
     """Of the sweep that this one was warm-started from, as points of this space, numbered below 0. How far they hold
     here is for the optimizer to find out; one that cannot may leave them out."""

@@ -122,7 +122,11 @@ class OptimizerService:
             self.start()
             # Listed now, by the caller's thread: what a lazy sequence looks at may change under the service's.
             listed = History(
-                tuple(history.observations), tuple(history.failures), tuple(history.pending), tuple(history.prior)
+                tuple(history.observations),
+                tuple(history.failures),
+                tuple(history.pending),
+                tuple(history.curves),
+                tuple(history.prior),
             )
             self._requests.put(replace(request, history=listed))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,25 @@ def network_filesystem(path: Path, mounts: Iterable[tuple[str, str]] | None = No
     return kind if lowered.removeprefix("fuse.").startswith(_NETWORK) else None
 
 
-def connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
+class Connection(sqlite3.Connection):
+    immutable = False
+    """It takes the file for one that nobody writes, and never looks whether that is still so."""
+
+
+def stamp(path: Path, whole: bool) -> tuple[int, ...]:
+    """Which file lies there; with `whole` also when it, or what was written beside it, last changed."""
+    found: list[int] = []
+    with suppress(OSError):
+        status = path.stat()
+        found += (status.st_ino, status.st_dev, *((status.st_size, status.st_mtime_ns) if whole else ()))
+    if whole:
+        with suppress(OSError):
+            status = path.with_name(path.name + "-wal").stat()
+            found += (status.st_size, status.st_mtime_ns) if status.st_size else ()  # an empty one a reader makes, too
+    return tuple(found)
+
+
+def connect(path: Path, mode: str, busy_timeout_s: float) -> Connection:
     """A connection that leaves all transactions to its user. `mode`: ro, rw, or rwc (make the file).
 
     What lies on a full disk or in a folder that is not ours to write to, with nobody writing, is read as it lies: even
@@ -73,6 +91,7 @@ def connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
         if mode != "ro" or error.sqlite_errorcode & 0xFF not in _CANNOT_MAKE_FILES or _being_written(path):
             raise
         db = _connect(path, "mode=ro&immutable=1", busy_timeout_s)
+        db.immutable = True
     except sqlite3.DatabaseError:
         db.close()
         raise
@@ -81,7 +100,7 @@ def connect(path: Path, mode: str, busy_timeout_s: float) -> sqlite3.Connection:
     return db
 
 
-def _connect(path: Path, query: str, busy_timeout_s: float) -> sqlite3.Connection:
+def _connect(path: Path, query: str, busy_timeout_s: float) -> Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
         uri=True,
@@ -89,6 +108,7 @@ def _connect(path: Path, query: str, busy_timeout_s: float) -> sqlite3.Connectio
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
+        factory=Connection,
     )
 
 

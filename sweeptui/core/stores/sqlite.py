@@ -18,7 +18,7 @@ from sweeptui.core.stores.base import (
     StoreError,
     StoreExistsError,
 )
-from sweeptui.core.stores.connection import connect, network_filesystem, set_journal_mode, store_errors
+from sweeptui.core.stores.connection import connect, network_filesystem, set_journal_mode, stamp, store_errors
 from sweeptui.core.stores.lease import LeaseKeeper
 from sweeptui.core.stores.migration import checked_version, migrate
 from sweeptui.core.stores.rows import (
@@ -81,8 +81,10 @@ class SqliteStore:
         self._lease = LeaseKeeper(options.get("monotonic", time.monotonic))
         self._unseen: list[Change] = []
         self._data_version = -1
+        stamps = {whole: stamp(path, whole) for whole in (False, True)}
         with store_errors(path):
             self._db = connect(path, mode, options.get("busy_timeout_s", 10.0))
+        self._stamp = stamp(path, whole=False) if mode == "rwc" else stamps[self._db.immutable]
 
     @classmethod
     def create(cls, path: Path, name: str, config: Mapping[str, Any], **options: Unpack[Options]) -> SqliteStore:
@@ -136,6 +138,14 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file. A lease stays until it is released or its process has ended."""
         self._db.close()
+
+    def outdated(self) -> bool:
+        """Whether this store cannot see what the file holds now, which another `open` would.
+
+        Another file may have taken its place. Or it was read as it lay, since nobody wrote it and no file could be made
+        beside it, and has been written since.
+        """
+        return stamp(self.path, self._db.immutable) != self._stamp
 
     @cached_property
     def safe_mode_reason(self) -> str:

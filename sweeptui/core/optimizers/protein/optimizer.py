@@ -84,14 +84,14 @@ class _Turn:
         tried = [*(o.params for o in observed), *(f.params for f in failed), *(w.params for w in waiting)]
         self._used = {configuration_key(space, params) for params in tried}
         self._observations = [observation for observation in observed if math.isfinite(observation.score)]
-        self._rows = [*self._prior, *self._observations]
+        curves = [point for point in _inside(space, history.curves) if math.isfinite(point.score)]
+        self._rows = [*self._prior, *sorted([*self._observations, *curves], key=lambda o: (o.number, -o.fidelity))]
         """What the models learn from."""
         self._failed = self._points([trial.params for trial in failed])
         pending = [trial.params for trial in waiting]
         self._running = [configuration_key(space, params) for params in pending]
         self._unbelieved = self._points(pending)
-        # A trial may come with points of its learning curve.
-        self._trials = len({observation.number for observation in self._observations})
+        self._trials = len(self._observations)
         self._position = self._trials + len(self._failed) + len(pending)
         self._surrogate: Surrogate | None = None
 
@@ -225,9 +225,5 @@ Entry = TypeVar("Entry", "Observation", "FailedTrial", "PendingTrial")
 
 
 def _inside(space: Space, entries: Iterable[Entry]) -> list[Entry]:
-    """Those that are points of the space, by number; points of a learning curve from its end to its beginning."""
-    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=_place)
-
-
-def _place(entry: Observation | FailedTrial | PendingTrial) -> tuple[int, float]:
-    return entry.number, -getattr(entry, "fidelity", 1.0)
+    """Those that are points of the space, by number."""
+    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=lambda entry: entry.number)
