@@ -277,8 +277,11 @@ class TrialPage(Page):
             pieces.append((time.strftime("%m-%d %H:%M:%S", time.localtime(job.started_at)), PLAIN))
             ended = job.ended_at if job.ended_at is not None else now
             pieces.append((f"  {wording.duration(ended - job.started_at)}", BOLD))
-        pieces += [(f"  {place}", QUIET)] if (place := wording.slot(job.slot)) else []
+        place, remote = wording.slot(job.slot), wording.remote(job.slot)
+        pieces += [(f"  {place}", QUIET)] if place and not remote else []
         lines = [line(*pieces)]
+        if remote:
+            lines += [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(place, width - 8, QUIET)]
         used = wording.exit_summary(job.exit)
         if used:
             lines += [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(used, width - 8, QUIET)]
