@@ -3,14 +3,17 @@
     python -m benchmarks.optimizers run --out results.jsonl            # again, to go on where it stopped
     python -m benchmarks.optimizers run --batch 4 --n 60 --out results.jsonl
     python -m benchmarks.optimizers scale --out results.jsonl          # latency and memory by length of the history
+    python -m benchmarks.optimizers ablate --out ablations.jsonl       # Protein with each of its parts off in turn
     python -m benchmarks.optimizers report results.jsonl
+    python -m benchmarks.optimizers front                              # several objectives: see benchmarks/front.py
 
 It needs, beside the package: `pip install torch coco-experiment scikit-learn onnxruntime optuna cmaes nevergrad
 ax-platform smac psutil`, and for the `lcb` tasks a folder with LCBench's surrogate: see `benchmarks/tasks.py`. What
 cannot be had is left out by `--methods` and `--groups`; a run that fails is recorded with its error.
 
 The tasks are COCO's functions (also with integers), scikit-learn's models on its own data, and LCBench's surrogate.
-Tables are explained above each. One line of `--out` is one run: its losses, costs, and the CPU time of each ask + tell.
+The group `held` is of tasks that no version of Protein was developed on. Tables are explained above each. One line of
+`--out` is one run: its losses, costs, and the CPU time of each ask + tell.
 Every run has a process of its own, one at a time; with one thread, so set nothing else going beside it.
 """
 
@@ -30,12 +33,14 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import numpy as np
 
-from benchmarks import tables
+from benchmarks import front, tables
+from benchmarks.ablations import PARTS, PREFIX, without
 from benchmarks.peers import PEERS, imported
 from benchmarks.tasks import Task, names, task
 
 GROUPS = "bbob2,bbob5,mixint5,ml,lcb"
 METHODS = "protein,random,sobol,tpe,gpsampler,cmaes,ngopt,smac,ax"
+ABLATED = "bbob-f8-d5,lcb-167168,mixint-f8-d5,bbob-f13-d10,lcb-126026,bbob-f17-d5"
 BEYOND = 1.5
 """Where cost differs, a run goes on to this many times `n` evaluations to spend what `n` random ones cost."""
 
@@ -51,20 +56,34 @@ def main() -> None:
     run.add_argument("--batch", type=int, default=1)
     run.add_argument("--seeds", type=int, default=3)
     run.add_argument("--timeout", type=float, default=1800)
+    ablate = commands.add_parser("ablate", help="run Protein without each of its parts, with random search beside it")
+    ablate.add_argument("--methods", default=",".join(["random", "protein", *(PREFIX + part for part in PARTS)]))
+    ablate.add_argument("--groups", default="")
+    ablate.add_argument("--tasks", default=ABLATED)
+    ablate.add_argument("--n", type=int, default=60)
+    ablate.add_argument("--batch", type=int, default=1)
+    ablate.add_argument("--seeds", type=int, default=1)
+    ablate.add_argument("--timeout", type=float, default=600)
     scale = commands.add_parser("scale", help="time ask + tell after histories of some lengths")
     scale.add_argument("--methods", default="protein,gpsampler")
     scale.add_argument("--dims", default="5,20")
     scale.add_argument("--sizes", default="20,50,100,300,1000")
     scale.add_argument("--timeout", type=float, default=600)
-    for each in (run, scale):
+    for each in (run, ablate, scale):
         each.add_argument("--out", type=Path, required=True)
     report = commands.add_parser("report", help="print the tables")
     report.add_argument("files", nargs="+", type=Path)
     report.add_argument("--methods", default="")
+    several = commands.add_parser("front", help="several objectives at once: how much of the front is found")
+    several.add_argument("--methods", default=front.METHODS)
+    several.add_argument("--seeds", type=int, default=3)
+    several.add_argument("--at", default="20,40", help="trials after which the front is measured")
     arguments = parser.parse_args()
-    if arguments.command == "report":
+    if arguments.command == "front":
+        front.report(arguments.methods.split(","), arguments.seeds, [int(each) for each in arguments.at.split(",")])
+    elif arguments.command == "report":
         print(tables.report(arguments.files, [name for name in arguments.methods.split(",") if name]))
-    elif arguments.command == "run":
+    elif arguments.command in ("run", "ablate"):
         run_all(arguments)
     else:
         scale_all(arguments)
@@ -138,7 +157,7 @@ def one_run(job: dict[str, Any]) -> dict[str, Any]:
     played = task(job["task"])
     n, batch = job["n"], job["batch"]
     allowance = random_cost(played, n)
-    optimizer = PEERS[job["method"]](
+    optimizer = contender(job["method"])(
         played.space, seed=job["seed"], budget=n, batch=batch, cost_aware=allowance is not None
     )
     losses: list[float] = []
@@ -174,6 +193,10 @@ def one_run(job: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def contender(method: str) -> Any:
+    return without(method.removeprefix(PREFIX)) if method.startswith(PREFIX) else PEERS[method]
+
+
 def random_cost(played: Task, n: int) -> float | None:
     """What `n` random evaluations cost on average; None where all cost the same."""
     if played.cost is None:
@@ -187,7 +210,7 @@ def one_timing(job: dict[str, Any]) -> dict[str, Any]:
     played = task(f"synth-d{job['dim']}")
     rng = np.random.default_rng(0)
     budget = 48 if job["method"] == "smac" else job["n"] + 100  # SMAC sizes its first design by the budget
-    optimizer = PEERS[job["method"]](played.space, seed=0, budget=budget, batch=1, cost_aware=True)
+    optimizer = contender(job["method"])(played.space, seed=0, budget=budget, batch=1, cost_aware=True)
     for k in range(job["n"]):
         if k < 14:  # past every method's first design
             [configuration] = optimizer.ask(1)

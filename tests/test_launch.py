@@ -42,7 +42,16 @@ def state_of(session: Session) -> SweepState:
         ({"train_command": ["no-such-program"]}, "command not found: no-such-program"),
         ({"train_command": ["true", "{nope}"]}, "train_command: unknown placeholder {nope}"),
         ({"train_command": ["true"], "eval_command": ["true", "{p:nope}"]}, "eval_command: {p:nope}"),
-        ({"dispatcher_type": "skypilot"}, "dispatcher_type is 'skypilot'"),
+        (
+            {"dispatcher_type": "skypilot", "skypilot": {"secrets": ["NO_SUCH_SECRET"]}},
+            "skypilot.secrets has 'NO_SUCH_SECRET', which is not set here; export NO_SUCH_SECRET=... first",
+        ),
+        (
+            {"dispatcher_type": "hybrid_remote_train", "eval_command": ["cat", "{checkpoint}"]},
+            "skypilot.checkpoints is missing: eval_command has {checkpoint}",
+        ),
+        ({"dispatcher_type": "skypilot", "skypilot": {"task": "no.yaml"}}, "skypilot.task is 'no.yaml', which cannot"),
+        ({"dispatcher_type": "skypilot", "skypilot": {"workdir": "nowhere"}}, "skypilot.workdir is 'nowhere', which"),
         ({"working_dir": "not/there"}, "which is not a folder"),
         ({"gpus_per_trial": 99}, "gpus_per_trial is 99"),
         ({"train_command": None}, "train_command is missing"),

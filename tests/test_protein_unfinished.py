@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from test_protein import SQUARE, _slope, bump, one, protein
 
+from sweeptui.core.config import ProteinSettings
 from sweeptui.core.optimizers.base import History
-from sweeptui.core.optimizers.protein import gp
+from sweeptui.core.optimizers.protein import gp, optimizer
+from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.fidelity import FOREIGN
 from sweeptui.core.trial import Observation
 
@@ -42,13 +44,44 @@ def test_stopped_trials_are_learnt_from_and_are_no_final_scores() -> None:
 
 def test_points_of_a_learning_curve_are_no_trials_of_their_own() -> None:
     rng = random.Random(6)
-    places = [SQUARE.sample(rng) for _ in range(4)]
+    places = [SQUARE.sample(rng) for _ in range(7)]
     ended = [Observation(k, params, bump(params), 1.0) for k, params in enumerate(places, 1)]
     points = [unfinished(k, params, share, 1.0) for k, params in enumerate(places, 1) for share in (0.25, 0.5)]
-    assert one(protein(), History((*ended, *points)), 5).provenance == {"method": "sobol"}
-    six = [*ended, *(Observation(k, SQUARE.sample(rng), 0.0, 1.0) for k in (5, 6))]
-    assert one(protein(), History((*six, *points)), 7).provenance["n_observations"] == 6
-    assert one(protein(), History((*six, *points)), 7) == one(protein(), History((*points[::-1], *six[::-1])), 7)
+    assert one(protein(), History(tuple(ended[:4]), curves=tuple(points[:8])), 5).provenance == {"method": "sobol"}
+    found = one(protein(), History(tuple(ended), curves=tuple(points)), 8)
+    assert found.provenance["n_observations"] == 7
+    assert found == one(protein(), History(tuple(ended[::-1]), curves=tuple(points[::-1])), 8)
+
+
+def test_learning_curves_tell_how_far_a_stopped_trial_would_have_come() -> None:
+    """Trials learn at different speeds and were stopped early; how a curve goes on only the few complete ones show."""
+
+    def at(params: Any, share: float) -> float:
+        return bump(params) - (1 + 2 * params["x"]) * (1 - share**0.3)
+
+    wrong: dict[bool, float] = {False: 0.0, True: 0.0}
+    for seed in range(3):
+        rng = random.Random(seed)
+        places = [SQUARE.sample(rng) for _ in range(20)]
+        seen = []
+        for k, params in enumerate(places, 1):
+            share = 1.0 if k > 16 else (1 / 9, 1 / 3)[k % 3 == 0]
+            seen.append(Observation(k, params, at(params, share) + rng.gauss(0, 0.005), share, share))
+        points = [
+            Observation(o.number, o.params, at(o.params, share) + rng.gauss(0, 0.005), share, share)
+            for o in seen
+            for share in (1 / 8, 1 / 4, 1 / 2)
+            if share < 0.8 * o.fidelity
+        ]
+        for known in (False, True):
+            turn = optimizer._Turn(
+                SQUARE, Axes(SQUARE), ProteinSettings(), 1.0, 0, History(tuple(seen), curves=tuple(points * known))
+            )
+            surrogate = turn._fitted()
+            for _ in range(25):
+                params = SQUARE.sample(random.Random(rng.random()))
+                wrong[known] += abs(surrogate.expected(np.array(SQUARE.encode(params)))[0] - bump(params))
+    assert wrong[True] < 0.9 * wrong[False]
 
 
 @pytest.mark.parametrize("kernel", [gp.Matern, gp.SquaredExponential])
@@ -65,10 +98,10 @@ def test_intervals_hold_what_they_say() -> None:
     """After few trials too: a model that was chosen on seven points is not to be believed to the third digit."""
     inside = []
     for seed in range(4):
-        optimizer = protein(seed=seed)
+        chooser = protein(seed=seed)
         seen: list[Observation] = []
         for number in range(1, 15):
-            suggestion = one(optimizer, History(tuple(seen)), number)
+            suggestion = one(chooser, History(tuple(seen)), number)
             x, y = suggestion.params["x"], suggestion.params["y"]
             score = math.exp(-40 * ((x - 0.7) ** 2 + (y - 0.2) ** 2)) + 0.1 * math.sin(25 * x)
             if "score_std" in suggestion.provenance:

@@ -40,6 +40,9 @@ def _pausable(snapshot: Snapshot | None, trial: Trial | None) -> str:
         return _no_trial(snapshot)
     if trial.status.terminal:
         return f"{trial.id} is over ({wording.trial_state(trial).word}): there is nothing to pause"
+    job = snapshot.running.get(trial.number)
+    if job is not None and wording.remote(job.slot):
+        return f"{trial.id} runs on SkyPilot, where jobs cannot be paused: kill it, and requeue it later"
     return _being_ended(snapshot, trial)
 
 

@@ -180,9 +180,11 @@ def share_done(trial: Trial) -> float | None:
 
 
 def slot_name(job: Job | None) -> str:
-    """What a job runs on: the GPUs it was given, or the number of its slot."""
+    """What a job runs on: the GPUs it was given, the number of its slot, or another machine."""
     if job is None:
         return ""
+    if "on" in job.slot:
+        return str(job.slot.get("infra") or job.slot["on"])
     gpus, index = job.slot.get("gpus"), job.slot.get("index")
     if gpus:
         return "gpu " + ",".join(str(gpu) for gpu in gpus)

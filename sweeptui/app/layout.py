@@ -56,7 +56,7 @@ class Seen:
         self._retried = self._retried or any(trial.attempt > 1 for trial in news)
         if not self._slotted:
             slots = [job.slot for job in snapshot.running.values() if slot_name(job)]
-            self._slotted = any(snapshot.slots > 1 or slot.get("gpus") for slot in slots)
+            self._slotted = any(snapshot.slots > 1 or slot.get("gpus") or "on" in slot for slot in slots)
 
     def layout(self, room: int, fields: Fields, shown: Arrangement) -> Layout:
         params = sorted(self._params, key=lambda path: path not in self._varied)

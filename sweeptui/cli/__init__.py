@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unqueue": ("sweeptui.cli.act:unqueue", "Take queued trials out of the queue again."),
     "stop": ("sweeptui.cli.act:stop", "End a sweep."),
     "set": ("sweeptui.cli.act:set_", "Change a sweep's limits while it runs."),
+    "import": ("sweeptui.cli.wandb:import_", "Take over the runs of a W&B group or sweep."),
+    "sync": ("sweeptui.cli.wandb:sync", "Upload what trials have logged to W&B offline."),
     "recipes": ("sweeptui.cli.about:recipes", "List the recipes that can be run."),
     "schema": ("sweeptui.cli.about:schema", "Print the JSON Schema of a recipe file."),
     "keys": ("sweeptui.cli.about:keys", "Print the cockpit's keys."),

@@ -11,6 +11,11 @@ from click.shell_completion import CompletionItem, get_completion_class
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    TextType = click.ParamType[str]
+else:
+    # Older clicks have no type of what a word becomes.
+    TextType = click.ParamType
+
 SET_UP = {
     "bash": '# In ~/.bashrc:  eval "$(sweeptui completion bash)"',
     "zsh": '# In ~/.zshrc:  eval "$(sweeptui completion zsh)"',
@@ -18,7 +23,7 @@ SET_UP = {
 }
 
 
-class RecipeName(click.ParamType[str]):
+class RecipeName(TextType):
     name = "recipe"
 
     def shell_complete(self, ctx: click.Context, param: Any, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
@@ -28,14 +33,14 @@ class RecipeName(click.ParamType[str]):
         return [CompletionItem(recipe.name, help=recipe.line) for recipe in known]
 
 
-class SweepName(click.ParamType[str]):
+class SweepName(TextType):
     name = "sweep"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         return _matching((folder.name for folder in _sweeps(ctx)), incomplete)
 
 
-class TrialName(click.ParamType[str]):
+class TrialName(TextType):
     name = "trial"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002

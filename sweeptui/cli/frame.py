@@ -21,6 +21,11 @@ from sweeptui.folders import existing_sweep
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    SizeType = click.ParamType[tuple[int, int]]
+else:
+    # Older clicks have no type of what a word becomes.
+    SizeType = click.ParamType
+
 LEAST, MOST = (20, 5), (1000, 500)
 SCALE = 2
 """Pixels of a PNG for each of its SVG's: as dense as the screens it is looked at on."""
@@ -31,7 +36,7 @@ NO_RENDERER = (
 )
 
 
-class Size(click.ParamType[tuple[int, int]]):
+class Size(SizeType):
     """`120x40`: columns and lines."""
 
     name = "COLUMNSxLINES"

@@ -144,8 +144,8 @@ class Commands:
                 raise _RefusedError(f"{trial.id} is just being started; try again")
             if job.ask is not None:
                 raise _RefusedError(f"{trial.id} is being ended: {job.ask_reason}")
-            if not self._dispatcher.can_pause:
-                raise _RefusedError(f"{trial.id} runs on {self._dispatcher.name}, where jobs cannot be paused")
+            if reason := self._dispatcher.cannot_pause(token(job)):
+                raise _RefusedError(f"{trial.id} {reason}")
             tx.set_job(job.id, state=JobState.PAUSED)
             effects.append(lambda: self._dispatcher.pause(token(job)))
         tx.set_trial(trial.number, status=TrialStatus.PAUSED, paused_from=trial.status, reason=f"paused {who}")

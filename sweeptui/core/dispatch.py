@@ -34,8 +34,14 @@ class JobSpec:
     trial_dir: Path
     log_path: Path
     report_path: Path
+    route: str = "local"
+    """The kind of place where it is to run."""
+    remote_dir: str | None = None
+    """The trial's folder on the machine where the job runs, if that is another one."""
     timeout_s: float | None = None
     """Running time, paused time not counted."""
+    queue_timeout_s: float | None = None
+    """How long it may wait for a machine, where its dispatcher has to get one first."""
     grace_s: float = 10.0
     """Between TERM and KILL."""
     cpus: int = 1
@@ -59,6 +65,8 @@ class JobExit:
     timed_out: bool = False
     killed: bool = False
     """Ended by `cancel`."""
+    preempted: bool = False
+    """Its machine was taken away."""
     lost: bool = False
     """Nobody saw the end (its supervisor was killed, the machine restarted)."""
     not_started: bool = False
@@ -68,6 +76,8 @@ class JobExit:
     paused_s: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
+    cost_usd: float | None = None
+    """What its machine cost, where that is known."""
     rusage: Mapping[str, float] = field(default_factory=dict)
     """`utime_s`, `stime_s`, `maxrss_bytes` of the process tree that was waited for."""
     message: str = ""
@@ -78,6 +88,10 @@ class JobUpdate:
     token: str
     phase: JobPhase
     exit: JobExit | None = None
+    slot: Mapping[str, Any] | None = None
+    """Where it runs now, if that has changed."""
+    started_at: float | None = None
+    """When it came to run, if it had to wait for a machine until now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +116,11 @@ class Dispatcher(Protocol):
     Called from the orchestrator's thread only.
     """
 
-    can_pause: bool
     name: str
+
+    def cannot_pause(self, token: str) -> str:
+        """Why this job cannot be paused, in one sentence; "" where it can."""
+        ...
 
     def open(self) -> None:
         """Get ready to launch. When it returns, no launch of an earlier orchestrator is still in flight."""

@@ -6,6 +6,7 @@ fails loses nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweeptui.core.dispatch import DispatchError, JobExit, JobPhase, JobSpec, JobUpdate, NoRoomError, Started
@@ -47,20 +48,25 @@ class Jobs:
         """By job id: ended, but not all is known of the end."""
         self.started: dict[int, Started] = {}
         """By job id: started, and not written."""
+        self.moved: dict[int, JobUpdate] = {}
+        """By job id: where it runs has changed, and that is not written."""
         self.waiting: list[Job] = []
         """Their intent is written; to be started."""
 
     @property
     def unwritten(self) -> bool:
-        return bool(self.ends or self.started)
+        return bool(self.ends or self.started or self.moved)
 
     def running(self) -> list[Job]:
         """The unfinished jobs whose end has not been seen."""
         return [job for job in self._store.state.running_jobs.values() if job.id not in self.ends]
 
     def poll(self) -> None:
-        for update in self._dispatcher.poll():
-            self._take(update)
+        if updates := self._dispatcher.poll():
+            jobs = {token(job): job for job in self._store.state.running_jobs.values()}
+            for update in updates:
+                if update.token in jobs:
+                    self._take(jobs[update.token], update)
         self._settle()
 
     def write(self, tx: Transaction) -> None:
@@ -72,6 +78,9 @@ class Jobs:
         for job_id, fields in begun.items():
             if job_id not in self.ends:
                 tx.set_job(job_id, state=JobState.RUNNING, **fields)
+        for job_id, update in self.moved.items():
+            fields = {"slot": update.slot, "started_at": update.started_at}
+            tx.set_job(job_id, **{name: value for name, value in fields.items() if value is not None})
         order = self._store.state.ended
         for job_id, end in self.ends.items():
             order += self._ingest.end(tx, tx.job(job_id), end, order + 1, **begun.get(job_id, {}))
@@ -79,6 +88,7 @@ class Jobs:
     def written(self) -> None:
         """The transaction of `write` is committed."""
         self.started.clear()
+        self.moved.clear()
         self.ends.clear()
 
     def dispatch(self, tool: SweepTool) -> str:
@@ -128,7 +138,7 @@ class Jobs:
                 if job.ask is not None:
                     self.cancel(job)
             elif update.phase is JobPhase.ENDED:
-                self._take(update)
+                self._take(job, update)
             else:
                 self._reconcile(job, name, update.phase)
 
@@ -143,13 +153,18 @@ class Jobs:
         if job.ask is not None:
             self._dispatcher.cancel(name)
 
-    def _take(self, update: JobUpdate) -> None:
-        if update.phase is not JobPhase.ENDED or update.exit is None:
-            return
-        for job in self._store.state.running_jobs.values():
-            if token(job) == update.token:
-                self._settling[job.id] = update.exit
-                return
+    def _take(self, job: Job, update: JobUpdate) -> None:
+        if update.slot is not None:
+            self.moved[job.id] = self._merged(job.id, update)
+        if update.exit is not None:
+            self._settling[job.id] = update.exit
+
+    def _merged(self, job_id: int, update: JobUpdate) -> JobUpdate:
+        """With what an update before it said, and nobody wrote."""
+        before = self.moved.get(job_id)
+        if before is None or update.started_at is not None:
+            return update
+        return replace(update, started_at=before.started_at)
 
     def _settle(self) -> None:
         for job_id, end in list(self._settling.items()):

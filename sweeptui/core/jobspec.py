@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from sweeptui.core import tracking
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files, token
+from sweeptui.core.remote import SKYPILOT, route_of
 from sweeptui.core.schedulers.base import Resources
 from sweeptui.core.template import Context, render
 from sweeptui.core.trial import Job, Stage, Trial
@@ -25,6 +27,8 @@ def project_dir(tool: SweepTool) -> Path:
 
 
 def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job) -> Context:
+    remote = route_of(tool, job.stage, trial.params) == SKYPILOT
+    here = files.trial_dir(trial.number)
     return Context(
         sweep=sweep,
         trial=trial.number,
@@ -32,17 +36,18 @@ def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job
         stage=job.stage,
         attempt=job.attempt,
         seed=trial.seed,
-        trial_dir=files.trial_dir(trial.number),
+        trial_dir=Path(tool.skypilot.trial_dir(sweep, trial.id)) if remote else here,
         report_path=files.reports(job),
         project_dir=project_dir(tool),
         metric=tool.protein_config.metric,
         overrides=tool.train_overrides if job.stage is Stage.TRAIN else tool.eval_overrides,
-        checkpoint=trial.checkpoint,
+        checkpoint=tool.skypilot.seen_there(trial.checkpoint) if remote else trial.checkpoint,
         recipe_module=tool.recipe_module,
         train_entrypoint=tool.train_entrypoint,
         eval_entrypoint=tool.eval_entrypoint,
         gpus=tool.gpus_per_trial,
         simulations=[simulation.model_dump(mode="json") for simulation in tool.evaluation_simulations],
+        python=tool.skypilot.python if remote else sys.executable,
         nested=tool.wandb_runs.nested if tool.wandb_runs else {},
     )
 
@@ -76,8 +81,10 @@ def spec_of(
         settings = {**context_of(tool, sweep, files, trial, job).settings, **trial.params}
         tracking.write_files(wandb, files, job, settings)
     train = job.stage is Stage.TRAIN
+    route = route_of(tool, job.stage, trial.params)
     given = resources or Resources()
-    begins = {"SWEEPTUI_CHECKPOINT": trial.checkpoint} if train and trial.checkpoint else {}
+    checkpoint = tool.skypilot.seen_there(trial.checkpoint) if route == SKYPILOT else trial.checkpoint
+    begins = {"SWEEPTUI_CHECKPOINT": checkpoint} if train and checkpoint else {}
     return JobSpec(
         token=token(job),
         trial=trial.number,
@@ -98,6 +105,9 @@ def spec_of(
         trial_dir=folder,
         log_path=files.log(job),
         report_path=files.reports(job),
+        route=route,
+        remote_dir=tool.skypilot.trial_dir(sweep, trial.id) if route == SKYPILOT else None,
+        queue_timeout_s=tool.queue_timeout_s,
         timeout_s=(given.time_limit or tool.train_timeout_s) if train else tool.eval_timeout_s,
         grace_s=tool.kill_grace_s,
         cpus=tool.cpus_per_trial if given.cpus is None else given.cpus,

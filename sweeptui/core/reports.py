@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.reporting import MARKER, MAX_LINE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 MAX_READ_BYTES = 4 * 1024 * 1024
@@ -72,6 +72,19 @@ def objective(report: ParsedReport, metric: str) -> float | None:
         return _number(report.metrics[metric])
     named = {"cost": report.cost, "step": report.step}.get(metric)
     return report.score if named is None else named
+
+
+def objective_values(report: ParsedReport, names: Sequence[str]) -> dict[str, float]:
+    """The values of the sweep's metrics that a report has, by their names.
+
+    One metric may be reported as `score` whatever its name; of several, each has its own.
+    """
+    if len(names) == 1:
+        value = objective(report, names[0])
+        return {} if value is None else {names[0]: value}
+    own = {"score": report.score, "cost": report.cost, "step": report.step}
+    found = {name: _number(report.metrics[name]) if name in report.metrics else own.get(name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 class _LineReader(ABC):
@@ -189,7 +202,7 @@ class LogReader(_LineReader):
 
 def _parse_json(line: bytes, reject: Callable[[str], None]) -> ParsedReport:
     try:
-        value = json.loads(line.decode(), parse_int=_parse_int, parse_constant=_parse_constant)
+        value = json.loads(line.decode(), parse_int=parse_int, parse_constant=_parse_constant)
     except (ValueError, RecursionError):
         raise _MalformedError("a line is not JSON") from None
     if not isinstance(value, dict):
@@ -197,7 +210,7 @@ def _parse_json(line: bytes, reject: Callable[[str], None]) -> ParsedReport:
     return _to_report(value, reject)
 
 
-def _parse_int(digits: str) -> float:
+def parse_int(digits: str) -> float:
     # Python refuses to read very long integers, and no database takes them.
     return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
 
@@ -272,7 +285,7 @@ def _flatten(name: str, value: Any, into: dict[str, Any], depth: int = 1) -> Non
         # Also bounds what a long name over many short ones would grow to.
         raise _MalformedError(f"a metric's name is longer than {MAX_NAME_CHARS} characters")
     elif value is not None:
-        into[_printable(name)] = _plain(value, depth)
+        into[printable(name)] = _plain(value, depth)
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -281,13 +294,13 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, list):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {_printable(key): _plain(item, depth + 1) for key, item in value.items()}
+        return {printable(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return _printable(value) if isinstance(value, str) else value
+    return printable(value) if isinstance(value, str) else value
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what could steer a terminal or cannot be stored (control characters, lone surrogates)."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 

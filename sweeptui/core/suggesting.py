@@ -12,17 +12,22 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from sweeptui.core.objectives import Objective, Objectives, values_of
 from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial, Suggestion
 from sweeptui.core.trial import FailureKind, Observation, Trial, TrialStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sweeptui.core.curves import Curves
     from sweeptui.core.optimizers.service import OptimizerService
 
 T = TypeVar("T")
 Fidelity = Callable[[Trial], float]
 """The share of a whole training that a trial has had."""
+
+ONE = (Objective("score", "maximize"),)
+"""Where there is one, its name and goal have no say in what a history holds."""
 
 CONFIGURATION_FAILURES = frozenset(
     {
@@ -66,13 +71,18 @@ def reported_share(trial: Trial) -> float:
     return 1.0
 
 
-def observation(trial: Trial, cost: float, fidelity: Fidelity = reported_share) -> Observation | None:
-    """What `trial` teaches, or None where it has no score to teach."""
+def observation(
+    trial: Trial, cost: float, fidelity: Fidelity = reported_share, objectives: Objectives = ONE
+) -> Observation | None:
+    """What `trial` teaches, or None where it has no score to teach, or not that of every objective."""
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.STOPPED):
         return None
     if trial.score is None or not math.isfinite(trial.score):
         return None
-    return Observation(trial.number, trial.params, trial.score, cost, fidelity(trial))
+    if len(objectives) == 1:
+        return Observation(trial.number, trial.params, trial.score, cost, fidelity(trial))
+    scores = values_of(trial, objectives)
+    return None if scores is None else Observation(trial.number, trial.params, scores[0], cost, fidelity(trial), scores)
 
 
 def history(
@@ -83,11 +93,14 @@ def history(
     fits: Callable[[Trial], bool] | None = None,
     prior: Sequence[Observation] = (),
     fidelity: Fidelity = reported_share,
+    curves: Curves | None = None,
+    objectives: Objectives = ONE,
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
     `prepared` are suggestions below `before` that no trial was made of yet. Trials that `fits` refuses are left out. A
-    trial without a cost is taken to cost the median of the others, 1 where none has any. `prior` are another sweep's.
+    trial without a cost is taken to cost the median of the others, 1 where none has any. `prior` are another sweep's;
+    `curves` are read where some trial is not complete.
     """
 
     def ended(trial: Trial) -> bool:
@@ -98,14 +111,20 @@ def history(
         earlier = (trials[number] for number in sorted(trials) if number < before)
         return [trial for trial in earlier if fits is None or fits(trial)]
 
-    def observations() -> list[Observation]:
+    def learnt() -> list[tuple[Trial, Observation]]:
         done = [trial for trial in relevant() if ended(trial)]
         costs = [trial.cost for trial in done if trial.cost is not None and trial.cost > 0]
         typical = statistics.median(costs) if costs else 1.0
         found = (
-            observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical, fidelity) for trial in done
+            (trial, observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical, fidelity, objectives))
+            for trial in done
         )
-        return [item for item in found if item is not None]
+        return [(trial, item) for trial, item in found if item is not None]
+
+    ended_well = _Lazy(learnt)
+
+    def observations() -> list[Observation]:
+        return [item for _, item in ended_well]
 
     def failures() -> list[FailedTrial]:
         return [
@@ -117,7 +136,8 @@ def history(
     def pending() -> list[PendingTrial]:
         return [PendingTrial(trial.number, trial.params) for trial in relevant() if not ended(trial)] + list(prepared)
 
-    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending), prior)
+    points = _Lazy(lambda: [] if curves is None else curves.of(ended_well))
+    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending), points, prior)
 
 
 class Suggestions:
@@ -131,11 +151,15 @@ class Suggestions:
         fits: Callable[[Trial], bool] | None = None,
         prior: Sequence[Observation] = (),
         fidelity: Fidelity = reported_share,
+        curves: Curves | None = None,
+        objectives: Objectives = ONE,
     ) -> None:
         self._service = service
         self._prior = prior
+        self._curves = curves
         self._ahead = ahead
         self._fits = fits
+        self._objectives = objectives
         self._fidelity = fidelity
         self._ready: list[tuple[int, Suggestion]] = []
         self._requested: int | None = None
@@ -183,7 +207,9 @@ class Suggestions:
             known = trials[basis].known_ends if basis in trials else 0
         prepared = [PendingTrial(n, item.params) for n, item in self._ready]
         self._requested = number
-        told = history(trials, number, known, prepared, self._fits, self._prior, self._fidelity)
+        told = history(
+            trials, number, known, prepared, self._fits, self._prior, self._fidelity, self._curves, self._objectives
+        )
         self._service.request(told, number, 1)
 
     def next(self, number: int) -> Suggestion | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.trial import Trial
 
+LINEAGE = ("parent", "generation", "mutation", "checkpoint", "cost")
+"""Of a provenance: what the lineage shows, and what only the engine needs."""
 SPREAD = 3.0
 """The strip of a prediction reaches so many standard deviations to either side."""
 
@@ -65,7 +67,7 @@ def why(snapshot: Snapshot, trial: Trial, width: int) -> Section:
             came += [(", came ", QUIET), (wording.cost(trial.cost, snapshot.cost_unit), BOLD)]
             came += [(f"  {difference(trial.cost, expected)}", QUIET)]
         rows.append(("cost", came))
-    known = {"method", "score_mean", "score_std", "cost_mean", "fallback"}
+    known = {"method", "score_mean", "score_std", "cost_mean", "fallback", *LINEAGE}
     rows += [
         (wording.line(str(name)).replace("_", " "), [(wording.param(value), PLAIN)])
         for name, value in how.items()

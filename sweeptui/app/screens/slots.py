@@ -20,7 +20,7 @@ from sweeptui.app.screens.usage import Gpu, Sampler, Usage, gpus
 from sweeptui.core.trial import Job, TrialStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from textual.binding import BindingType
 
@@ -153,7 +153,7 @@ class SlotsPage(Page):
         return wording.UNKNOWN if at is None else f"for {wording.duration(self.cockpit.clock() - at)}"
 
     def _slots(self, snapshot: Snapshot, room: int) -> list[Line]:
-        jobs = {_index(job, at): job for at, job in enumerate(snapshot.running.values())}
+        jobs = _by_slot(snapshot.running.values())
         wide = room >= 90
         any_gpu = any(job.slot.get("gpus") for job in jobs.values())
         head = ["slot", "trial", "stage", "state", "for", *(["GPU"] if any_gpu else []), "CPU", "memory"]
@@ -228,6 +228,10 @@ class SlotsPage(Page):
             self.cockpit.pages.open_trial(self.sheet.cursor)
 
 
-def _index(job: Job, otherwise: int) -> int:
-    index = job.slot.get("index")
-    return index if isinstance(index, int) else otherwise
+def _by_slot(running: Iterable[Job]) -> dict[int, Job]:
+    """Each job at the number of its slot; those without one, which run elsewhere, at the free numbers."""
+    jobs = list(running)
+    taken = {job.slot["index"]: job for job in jobs if isinstance(job.slot.get("index"), int)}
+    others = [job for job in jobs if taken.get(job.slot.get("index")) is not job]
+    free = (index for index in itertools.count() if index not in taken)
+    return {**taken, **dict(zip(free, others, strict=False))}

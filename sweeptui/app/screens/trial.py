@@ -11,6 +11,7 @@ from textual import work
 from sweeptui.app import theme, wording
 from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, Piece, progress_bar
 from sweeptui.app.fields import run_time, share_done
+from sweeptui.app.lineage import lineage
 from sweeptui.app.messages import Latest
 from sweeptui.app.plot import order
 from sweeptui.app.screens import about
@@ -176,6 +177,7 @@ class TrialPage(Page):
             sections = [
                 *first,
                 about.why(snapshot, trial, room),
+                lineage(snapshot, trial),
                 about.settings(snapshot, trial, room),
                 self._attempts(snapshot, trial, room),
                 about.curve(snapshot, trial, room, rows),
@@ -192,7 +194,11 @@ class TrialPage(Page):
             self._usage(snapshot, trial),
             self._attempts(snapshot, trial, left - 4),
         ]
-        other = [about.why(snapshot, trial, right - 4), about.curve(snapshot, trial, right - 4, rows)]
+        other = [
+            about.why(snapshot, trial, right - 4),
+            lineage(snapshot, trial),
+            about.curve(snapshot, trial, right - 4, rows),
+        ]
         sides = [[section for section in side if section is not None] for side in (mine, other)]
         height = self.sheet.size.height
         end = self._end(trial, right - 4, max(FEW_LINES, height - rows_of(sides[1]) - 2))
@@ -223,7 +229,8 @@ class TrialPage(Page):
         if place := wording.slot(job.slot):
             beside_it = line(*pieces, (f"  {place}", QUIET))
             below = [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(place, width - 8, QUIET)]
-            lines = [beside_it] if width_of(beside_it) <= width else [*lines, *below]
+            fits = width_of(beside_it) <= width and not wording.remote(job.slot)  # of a machine there is much to say
+            lines = [beside_it] if fits else [*lines, *below]
         used = wording.exit_summary(job.exit)
         if used:
             lines += [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(used, width - 8, QUIET)]

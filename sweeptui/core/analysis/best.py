@@ -10,8 +10,9 @@ import yaml
 from sweeptui.core.analysis.ranking import Ranked
 from sweeptui.core.files import Files
 from sweeptui.core.jobspec import context_of
-from sweeptui.core.template import Context, format_value, render
+from sweeptui.core.template import Context, render
 from sweeptui.core.trial import Job, Stage, Trial, trial_id
+from sweeptui.core.values import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,15 +44,15 @@ def as_yaml(params: Mapping[str, Any]) -> str:
     return yaml.safe_dump(nested(params), sort_keys=False, default_flow_style=False, allow_unicode=True, width=1000)
 
 
-def as_patch(sweep: str, trial: Trial, name: str = BEST) -> str:
+def as_patch(sweep: str, trial: Trial, name: str = BEST, said: str = "") -> str:
     """Return a Hydra config patch: what `+trainer/patch=<file without .yaml>` applies.
 
-    `name`: of the file, behind the sweep's and without its ending.
+    `name`: of the file, behind the sweep's and without its ending; `said`: its scores, where it has several.
     """
     what = "Best hyperparameters" if name == BEST else "Hyperparameters"
     return (
         "# @package _global_\n"
-        f"# {what} of sweep {sweep}: {trial.id}, score {trial.score!r}\n"
+        f"# {what} of sweep {sweep}: {trial.id}, {said or f'score {trial.score!r}'}\n"
         f"# Apply with: +trainer/patch={sweep}_{name}\n\n"
         f"{as_yaml(trial.params)}"
     )

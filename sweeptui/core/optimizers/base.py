@@ -40,6 +40,9 @@ class History:
     observations: Sequence[Observation] = ()
     failures: Sequence[FailedTrial] = ()
     pending: Sequence[PendingTrial] = ()
+    curves: Sequence[Observation] = ()
+    """Points of the learning curves of trials in `observations`: part of their fidelity, at part of their cost. Empty
+    where all of those are complete."""
     prior: Sequence[Observation] = ()
     """Of the sweep that this one was warm-started from, as points of this space, numbered below 0. How far they hold
     here is for the optimizer to find out; one that cannot may leave them out."""
@@ -78,6 +81,10 @@ class SpaceExhaustedError(Exception):
 
 
 class OptimizerFactory(Protocol):
-    """What `sweeptui.optimizers` entry points and the built-in names resolve to."""
+    """What `sweeptui.optimizers` entry points and the built-in names resolve to.
+
+    One that can search for several objectives at once takes `goals`, too: a goal for each, in the order of
+    `Observation.scores`; `goal` is the first.
+    """
 
     def __call__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> Optimizer: ...

@@ -39,7 +39,6 @@ class _Job:
 class LocalDispatcher:
     """Implements `sweeptui.core.dispatch.Dispatcher`."""
 
-    can_pause = True
     name = "local"
 
     def __init__(self, sweep_dir: Path, environ: Mapping[str, str] | None = None) -> None:
@@ -126,6 +125,10 @@ class LocalDispatcher:
                 # Of two signals that wait at once the keeper may see the older one last.
                 self._ask(token, job.wanted)
         return updates
+
+    def cannot_pause(self, token: str) -> str:  # noqa: ARG002 - every process can be stopped
+        """Every job here can be paused."""
+        return ""
 
     def pause(self, token: str) -> None:
         """Stop the job's processes; `poll` says when they are."""

@@ -1,0 +1,235 @@
+"""The unmodified SkyPilot package and its API server, on a real Slurm: whole sweeps, and what may happen to them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sweeptui
+
+pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1500)]
+HERE = Path(__file__).parent
+PACKAGE = Path(sweeptui.__file__).parent
+NODE_PYTHON = "/usr/bin/python3"
+PATIENCE_S = 600
+
+
+class Project:
+    """A folder with sweeps on the SkyPilot of `server`."""
+
+    def __init__(self, folder: Path, server: Any) -> None:
+        self.folder, self.server = folder, server
+        self.shared = server.folder.parent / "shared"
+        self.code = folder / "code"
+        """What is copied to the remote machines."""
+        shutil.copytree(PACKAGE, self.code / "sweeptui", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(HERE / "trial.py", self.code)
+
+    def recipe(self, **changes: Any) -> str:
+        """A recipe of `trial.py`; returns its file's name."""
+        sky = {
+            "infra": "slurm",
+            "cpus": 1,
+            "python": NODE_PYTHON,
+            "checkpoints": str(self.shared),
+            "workdir": str(self.code),
+            **changes.pop("skypilot", {}),
+        }
+        tool = {
+            "train_command": ["{python}", "trial.py", "{trial}", "{trial_dir}"],
+            "protein_config": {
+                "metric": "score",
+                "goal": "maximize",
+                "method": "random",
+                "parameters": {"x": {"distribution": "uniform", "min": 0.0, "max": 1.0}},
+            },
+            "dispatcher_type": "skypilot",
+            "monitoring_interval": 5.0,
+            "skypilot": sky,
+            **changes,
+        }
+        # JSON is YAML.
+        (self.folder / "recipe.yaml").write_text(json.dumps(tool))
+        return "recipe.yaml"
+
+    @contextlib.contextmanager
+    def running(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+        """`sweeptui ... --headless`; ended with the block, by its pid."""
+        with (self.folder / "out.txt").open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "sweeptui", *words, "--headless"],
+                cwd=self.folder,
+                env=self.server.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(60)
+                process.kill()
+                process.wait()
+
+    def sweeptui(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "sweeptui", *words],
+            cwd=self.folder,
+            env=self.server.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def jobs(self, sweep: str) -> list[dict[str, Any]]:
+        """The attempts of a sweep, as its database has them: trial, state, outcome, slot, exit, reason."""
+        path = self.folder / "train_dir" / "sweeps" / sweep / "sweep.db"
+        if not path.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            rows = [dict(row) for row in database.execute("select * from jobs order by id")]
+        parsed = ("slot", "exit", "handle")
+        return [
+            {key: json.loads(value) if key in parsed and value else value for key, value in row.items()} for row in rows
+        ]
+
+    def until(self, condition: Callable[[], Any], process: subprocess.Popen[bytes] | None = None) -> Any:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (result := condition()):
+            assert process is None or process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.5)
+        return result
+
+    def said(self) -> str:
+        logs = sorted(self.folder.glob("train_dir/sweeps/*/skypilot.log"))
+        return "\n".join(path.read_text()[-3000:] for path in [self.folder / "out.txt", *logs])
+
+    def log(self, sweep: str, trial: int) -> str:
+        path = self.folder / "train_dir" / "sweeps" / sweep / "trials" / f"trial_{trial:04d}" / "train.1.log"
+        return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def project(tmp_path: Path, server: Any) -> Project:
+    return Project(tmp_path, server)
+
+
+def test_a_quick_test_trains_on_clusters_and_is_evaluated_here(project: Project) -> None:
+    sky = {
+        "mode": "cluster",
+        "infra": "slurm",
+        "cpus": 1,
+        "gpus": "H100:1",
+        "python": NODE_PYTHON,
+        "checkpoints": str(project.shared),
+        "workdir": str(project.code),
+    }
+    words = ["quick_test", "--max-trials", "3", "--max-parallel-jobs", "2", "--sweep-name", "quick"]
+    words += ["--method", "random"]
+    words += ["--dispatcher", "hybrid_remote_train", "--set", f"skypilot={json.dumps(sky)}"]
+    at_once = 0
+    with project.running(*words) as process:
+        while process.poll() is None:
+            at_once = max(at_once, len(project.server.cluster.jobs()))
+            time.sleep(0.5)
+    assert process.returncode == 0, project.said()
+    jobs = project.jobs("quick")
+    assert [(job["stage"], job["outcome"]) for job in sorted(jobs, key=lambda job: (job["trial"], job["stage"]))] == [
+        ("eval", "completed"),
+        ("train", "completed"),
+    ] * 3
+    for job in jobs:
+        assert ("on" in job["slot"]) == (job["stage"] == "train")
+    assert at_once == 2
+    assert "Training complete!" in project.log("quick", 1)
+    assert not project.server.cluster.jobs(), "no cluster is left"
+
+
+def test_managed_jobs_end_fail_are_killed_and_are_moved(project: Project) -> None:
+    """Trial 1 ends well, trial 2 fails, trial 3 is killed, and the machine of trial 4 is taken away under it."""
+    cluster = project.server.cluster
+    words = [project.recipe(), "--sweep-name", "managed", "--max-trials", "4", "--max-parallel-jobs", "4"]
+    with project.running(*words) as process:
+        # What a trial prints is here while it runs.
+        project.until(lambda: "runs on" in project.log("managed", 3), process)
+        project.sweeptui("kill", "managed", "3")
+        project.until(lambda: "runs on" in project.log("managed", 4), process)
+        [name] = [job["slot"]["name"] for job in project.jobs("managed") if job["trial"] == 4]
+        queue = [line.split(maxsplit=1) for line in cluster.slurm("squeue", "-h", "-o", "%i %j").splitlines()]
+        [allocation] = [number for number, job in queue if job.startswith(name)]
+        cluster.slurm("scancel", allocation)
+        project.until(lambda: process.poll() is not None)
+    outcomes = {job["trial"]: job["outcome"] for job in project.jobs("managed")}
+    assert outcomes == {1: "completed", 2: "crashed", 3: "killed", 4: "completed"}, project.said()
+    by_trial = {job["trial"]: job for job in project.jobs("managed")}
+    assert len(by_trial) == len(project.jobs("managed")), "being moved is no new attempt"
+    assert by_trial[2]["exit"]["code"] == 7
+    assert by_trial[4]["slot"]["recoveries"] == 1
+    assert project.log("managed", 4).splitlines()[-3:] == [
+        "-- the job was moved to another machine, and started again --",
+        f"trial 4 in {project.shared}/managed/trial_0004",
+        "done",
+    ]
+    shown = json.loads(project.sweeptui("show", "managed", "--json"))
+    assert {trial["number"]: trial["score"] for trial in shown["trials"]}[4] == 4
+    project.until(lambda: not cluster.jobs())
+
+
+def test_killed_between_launch_and_first_look_nothing_is_lost_or_doubled(project: Project) -> None:
+    requests = project.server.folder / ".sky" / "api_server" / "requests.db"
+
+    def launches() -> int:
+        with contextlib.closing(sqlite3.connect(f"file:{requests}?mode=ro", uri=True)) as database:
+            return int(database.execute("select count(*) from requests where name = 'sky.jobs.launch'").fetchone()[0])
+
+    before = launches()
+    words = [project.recipe(), "--sweep-name", "crash", "--max-trials", "1"]
+    with project.running(*words) as process:
+        project.until(lambda: launches() > before, process)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    record = project.folder / "train_dir" / "sweeps" / "crash" / "trials" / "trial_0001" / "train.1.skypilot.json"
+    assert json.loads(record.read_text())["remote_id"] == "", "it was killed before SkyPilot's answer"
+    with project.running(*words) as process:
+        project.until(lambda: process.poll() is not None)
+    assert process.returncode == 0, project.said()
+    [job] = project.jobs("crash")
+    assert job["outcome"] == "completed"
+    assert launches() == before + 1
+    assert project.log("crash", 1).count("done") == 1
+
+
+def test_nothing_is_left(project: Project) -> None:
+    from sweeptui.dispatchers.skypilot.client import WorkerGateway
+    from sweeptui.dispatchers.skypilot.gateway import Place
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in project.server.environment.items():
+            patch.setenv(name, value)
+        gateway = WorkerGateway(Place())
+        try:
+            assert gateway.clouds()
+            assert gateway.standing("") == []
+        finally:
+            gateway.close()
+    assert project.server.cluster.jobs() == []
