@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,9 +21,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from sweeptui.core import schedulers, warmstart
 from sweeptui.core.analysis.summary import tool_of
 from sweeptui.core.config import SweepTool
+from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.jobspec import argv_of, project_dir
+from sweeptui.core.limits import Ending, ExitCode
 from sweeptui.core.names import make_name
 from sweeptui.core.objectives import Objectives, number_in, objectives_of
 from sweeptui.core.optimizers.base import History, Suggestion
@@ -30,19 +33,20 @@ from sweeptui.core.optimizers.registry import is_foreign
 from sweeptui.core.optimizers.seeding import stream_seed
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.orchestrator import Orchestrator
-from sweeptui.core.remote import LOCAL, route_of
+from sweeptui.core.remote import LOCAL, SKYPILOT, route_of
 from sweeptui.core.space import Space
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import LeaseHeldError, StoreMissingError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.template import check, default_eval_command, default_train_command
 from sweeptui.core.trial import Job, Stage, Trial
-from sweeptui.dispatchers.places import check_places, dispatcher_of
+from sweeptui.dispatchers.places import check_places, dispatcher_of, estimate
 from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweep_path, sweeps_dir
+from sweeptui.mirroring import Mirrored, fetch
+from sweeptui.mirroring import check as check_mirror
 from sweeptui.recipes.find import check_command
 
 if TYPE_CHECKING:
-    from sweeptui.core.limits import Ending
     from sweeptui.core.orchestrator import Listener
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.sqlite import Transaction
@@ -69,6 +73,8 @@ class Session:
     launch: dict[str, Any] = field(default_factory=dict)
     """What is stored beside the configuration: the recipe, whether the name was made up, which trials the optimizer is
     to forget, and whether some may be of another search space (`mixed`)."""
+    say: Callable[[str], None] = lambda _: None
+    """Told what the user should know and the store does not say; on any thread."""
     _orchestrator: Orchestrator | None = None
     _asked: bool | None = None
 
@@ -77,7 +83,22 @@ class Session:
         return self.path / DATABASE
 
     def run(self, listener: Listener | None = None) -> Ending:
-        """Run to the end, in the calling thread. Raises `LeaseHeldError` where another process runs the sweep."""
+        """Run to the end, in the calling thread. Raises `LeaseHeldError` where another process runs the sweep.
+
+        A sweep that another machine runs, as W&B says, is first followed until that machine falls silent.
+        """
+        if self.tool.store != "wandb":
+            return self._run(listener)
+        with Mirrored(self.path, self.tool, self.label, self.say) as mirror:
+            if not mirror.lead(listener, lambda: self._asked is not None):
+                return Ending(SweepStatus.INTERRUPTED, "left while another machine ran it", int(ExitCode.INTERRUPTED))
+            mirror.on_lost = self.interrupt
+            end = self._run(listener)
+            if mirror.lost:
+                mirror.set_aside(f"{mirror.lost}, and the trials on this machine were stopped")
+            return end
+
+    def _run(self, listener: Listener | None) -> Ending:
         with contextlib.closing(SqliteStore.open(self.database)) as store:
             self._take_lease(store)
             try:
@@ -139,10 +160,12 @@ def prepare(
     name = tool.sweep_name
     auto = name is None
     if name is None:
-        name = (None if new else _unfinished(root, recipe, tool)) or make_name(recipe or "sweep", sweep_names(root))
+        name = (None if new else _unfinished(root, recipe, tool)) or _made_up(recipe, root, tool)
     tool = tool.model_copy(update={"sweep_name": name})
     path = sweep_path(root, name)
     launch: dict[str, Any] = {"recipe": recipe, "auto_named": auto}
+    if tool.store == "wandb" and not auto and not SqliteStore.exists(path / DATABASE):
+        fetch(path, tool, label)
     try:
         with contextlib.closing(SqliteStore.open(path / DATABASE, readonly=True)) as store:
             stored, resumed = dict(store.state.config), bool(store.state.trials)
@@ -211,6 +234,55 @@ def dry_run(recipe: str | None, tool: SweepTool, root: Path) -> list[tuple[Stage
     return found
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What SkyPilot's optimizer says of the jobs of one stage."""
+
+    stage: Stage
+    resources: str
+    price_usd_h: float | None
+    """Of one job; None where the catalogue knows no price."""
+    sentence: str
+
+
+def estimated_costs(tool: SweepTool, root: Path) -> list[Cost]:
+    """What the machines would cost that SkyPilot would take, by stage; nothing is launched. Raises `UserError`."""
+    stages = [stage for stage in tool.stages if route_of(tool, stage, {}) == SKYPILOT]
+    if not stages:
+        return []
+    tool = checked(tool, root.resolve())
+    files = Files(root.resolve())
+    costs = []
+    for stage in stages:
+        spec = JobSpec(
+            token=f"trial_0001.{stage}.1",
+            trial=1,
+            stage=stage,
+            argv=("true",),
+            env={},
+            cwd=files.folder,
+            trial_dir=files.folder,
+            log_path=files.folder,
+            report_path=files.folder,
+            cpus=tool.cpus_per_trial,
+        )
+        found = estimate(tool, spec)
+        price = found["price_usd_h"]
+        costs.append(Cost(stage, found["resources"], price, _what_it_costs(tool, stage, found["resources"], price)))
+    return costs
+
+
+def _what_it_costs(tool: SweepTool, stage: Stage, resources: str, price: float | None) -> str:
+    if price is None:
+        return f"{resources}, whose price is not known"
+    at_once = min(tool.max_parallel_jobs, tool.max_trials)
+    told = f"{resources}, ${price:.2f} per hour and job, ${price * at_once:.2f} per hour with {at_once} at once"
+    limit_s = tool.train_timeout_s if stage is Stage.TRAIN else tool.eval_timeout_s
+    if limit_s is None:
+        return f"{told}; {stage}_timeout_s would say what the sweep can cost"
+    return f"{told}, ${price * tool.max_trials * limit_s / 3600:.2f} at most for {tool.max_trials} trials"
+
+
 def steward(root: Path, name: str) -> None:
     """Where nobody runs a sweep: apply the commands that wait for it, and launch nothing.
 
@@ -252,6 +324,12 @@ def _service(tool: SweepTool, log_path: Path | None) -> OptimizerService:
     )
 
 
+def _made_up(recipe: str | None, root: Path, tool: SweepTool) -> str:
+    name = make_name(recipe or "sweep", sweep_names(root))
+    # In a W&B project there may be sweeps of other machines, whose names are not known here.
+    return f"{name}-{secrets.token_hex(2)}" if tool.store == "wandb" else name
+
+
 def _complete(tool: SweepTool) -> SweepTool:
     """Fill in the commands that a recipe leaves to `recipe_module`, and where the jobs run."""
     folder = project_dir(tool).resolve()
@@ -280,6 +358,7 @@ def _check(tool: SweepTool, root: Path) -> None:
             "pip install 'sweeptui[wandb]'"
         )
     schedulers.resolve(tool.scheduler, tool.scheduler_options).check(tool.max_trials)
+    check_mirror(tool)
     space = tool.space
     folder = project_dir(tool)
     if not folder.is_dir():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sweeptui.app.plot.series import Series
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.base import Lease
+    from sweeptui.core.stores.wandb.book import Standing
 
 RECENT = 30
 """So many of the newest finished trials say how long the next ones will take."""
@@ -76,6 +77,8 @@ class Snapshot:
     """The best of all but the best."""
     center: Mapping[str, Any] = field(default_factory=dict)
     """Where the search began; empty where that is not known."""
+    mirror: Standing | None = None
+    """How the sweep's mirror in W&B stands; None where it has none."""
     disk: str = ""
     """Why nothing is launched for want of disk space."""
 

@@ -139,8 +139,11 @@ class SweepTool(Model):
     """For metric_source "log", with a group named score, and perhaps step, total and cost. With several metrics each
     has a group of its name instead."""
 
+    store: Literal["sqlite", "wandb"] = "sqlite"
+    """"wandb" mirrors the sweep to W&B besides, so that it can go on from there on any machine."""
     wandb: WandbConfig | None = None
-    """Where the W&B runs of the trials belong; without it, and with another metric_source, they are not told."""
+    """Where the sweep's and the trials' W&B runs belong; without it, another metric_source and another store, the
+    trials are not told."""
 
     train_timeout_s: Positive | None = None
     eval_timeout_s: Positive | None = None
@@ -160,6 +163,10 @@ class SweepTool(Model):
     gpus_per_trial: Count = 0
     cpus_per_trial: AtLeastOne = 1
     min_free_disk_mb: NotNegative = 200.0
+    keep_checkpoints: AtLeastOne | None = None
+    """How many checkpoints of a trial in its own folder are kept once it has ended, the newest; all if not given."""
+    checkpoint_disk_mb: Positive | None = None
+    """What the checkpoints in the sweep's folder may take: beyond it, those of the worst trials that have ended go."""
     seed: Count = 0
 
     @model_validator(mode="before")
@@ -302,7 +309,7 @@ class SweepTool(Model):
     @property
     def wandb_runs(self) -> WandbConfig | None:
         """What the trials' own W&B runs are told; None where they are told nothing."""
-        return self.wandb or (WandbConfig() if self.metric_source == "wandb" else None)
+        return self.wandb or (WandbConfig() if "wandb" in (self.metric_source, self.store) else None)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

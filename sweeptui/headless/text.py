@@ -41,7 +41,8 @@ def lines_of(event: Event) -> list[str]:
             rest = "".join(f" {key}={value}" for key, value in data["args"].items() if key != "trials")
             return [f"{SWEEP} Command {data['id']} from {data['actor']}: {data['verb']}{trials}{rest}"]
         case "note":
-            return [f"{SWEEP} {data['about'].capitalize()}: {data.get('message', '')}"]
+            about = "" if data["about"] == "wandb" else f"{data['about'].capitalize()}: "
+            return [f"{SWEEP} {about}{data.get('message', '')}"]
     return []
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core import warmstart
 from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.objectives import front, objectives_of, value_of
 from sweeptui.core.state import SweepStatus
+from sweeptui.core.stores.wandb.book import standing
 from sweeptui.core.trial import TrialStatus
 
 if TYPE_CHECKING:
@@ -97,11 +99,20 @@ def sweep_json(state: SweepState, *, label: str, path: str, holder: str | None) 
         "best": None if best is None else best_json(best, objectives),
         **front_json(state),
         "holder": holder,
+        "wandb": _wandb_json(state, path),
         "created_at": state.created_at,
         "started_at": state.started_at,
         "ended_at": state.ended_at,
         "run_s": state.run_s,
     }
+
+
+def _wandb_json(state: SweepState, path: str) -> dict[str, Any] | None:
+    """Return how the mirror in W&B stands; None where the sweep has none."""
+    found = standing(Path(path)) if path and state.config.get("store") == "wandb" else None
+    if found is None:
+        return None
+    return {"state": found.state, "behind": found.behind, "since": found.since, "message": found.message}
 
 
 def unreadable_json(name: str, path: str, reason: str) -> dict[str, Any]:

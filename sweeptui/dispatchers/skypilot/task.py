@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import re
 import shlex
@@ -44,10 +43,6 @@ def name_of(sweep: str, spec: JobSpec, sweep_id: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", sweep.lower()).strip("-")[:_SLUG_CHARS].strip("-") or "sweep"
     attempt = spec.token.rpartition(".")[2]
     return f"st-{slug}-{spec.trial:04d}-{'t' if spec.stage is Stage.TRAIN else 'e'}{attempt}-{sweep_id}"
-
-
-def sweep_id_of(seed: str) -> str:
-    return hashlib.sha256(seed.encode()).hexdigest()[:6]
 
 
 def base_task(config: SkypilotConfig) -> dict[str, Any]:
@@ -107,11 +102,22 @@ def run_of(spec: JobSpec) -> str:
         "argv": list(spec.argv),
         "trial_dir": spec.remote_dir or f"sweeptui_trials/{spec.token}",
         "params": _params(spec.trial_dir),
+        "wandb_config": _wandb_config(spec.env.get("WANDB_SWEEP_PARAM_PATH")),
         "timeout_s": spec.timeout_s,
         "grace_s": spec.grace_s,
     }
     source = (files("sweeptui.dispatchers.skypilot") / "runner.py").read_text()
     return f"exec {shlex.join(['python3', '-c', source, json.dumps(told)])}"
+
+
+def _wandb_config(path: str | None) -> str | None:
+    """What `wandb.init()` takes the job's config from; None where it is told nothing."""
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return None
 
 
 def _params(trial_dir: Path) -> Mapping[str, Any]:
