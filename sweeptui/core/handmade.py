@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.distributions import Integer
 from sweeptui.core.errors import UserError, hint, shown
-from sweeptui.core.template import parse_value
+from sweeptui.core.values import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.core import tracking
 from sweeptui.core.errors import UserError
 from sweeptui.core.trial import Stage, trial_id
+from sweeptui.core.values import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +53,6 @@ NAMES = (
     *LISTS,
 )
 
-_PYTHON_WORDS = {"True": True, "False": False, "None": None}
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -260,31 +260,6 @@ def find_param(name: str, params: Iterable[str]) -> str:
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(names), 1)), None)
-
-
-def format_value(value: Any) -> str:
-    """A value as an argument, so that JSON, YAML and Hydra read the same value back. Strings are left as they are."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (float, int)) and not isinstance(value, bool):
-        return repr(value)
-    if isinstance(value, Path):
-        return str(value)
-    return json.dumps(value)
-
-
-def parse_value(text: str) -> Any:
-    """A value of a `name=value` argument: JSON, or True, False and None as Python writes them, or else the text."""
-    if text in _PYTHON_WORDS:
-        return _PYTHON_WORDS[text]
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _refuse(word: str) -> None:
-    raise ValueError(word)
 
 
 def literal(text: str) -> str:
