@@ -41,7 +41,7 @@ demo: setup
 	$(BIN)/sweeptui ppo --max-trials 10
 
 test: dev-setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
 
 slow: dev-setup
 	$(BIN)/python -m pytest -m slow

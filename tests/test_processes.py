@@ -125,7 +125,7 @@ def test_a_key_that_is_cut_short_is_nobodys(key: str) -> None:
         child.wait()
 
 
-@pytest.mark.parametrize("pid", [0, 1, -1, os.getpid()])
+@pytest.mark.parametrize("pid", [0, 1, -1, os.getpid()], ids=["group", "init", "all", "self"])
 def test_some_are_never_signalled(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if they seem to be the process that is meant, with pidfds and without. Signal 0 would hurt nobody."""
     monkeypatch.setattr(processes, "look", lambda _: Process(pid, 0, 7, "S", "42"))

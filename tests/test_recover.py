@@ -132,7 +132,7 @@ def test_a_journal_that_is_gone_altogether_is_written_anew(path: Path) -> None:
     assert {n: trial for n, trial in assert_usable(path).state.trials.items() if n <= TRIALS} == trials
 
 
-@pytest.mark.parametrize("rubbish", [b"\0" * 100, os.urandom(PAGE)])
+@pytest.mark.parametrize("rubbish", [b"\0" * 100, os.urandom(PAGE)], ids=["zeros", "noise"])
 def test_a_lost_first_page_is_made_up_for(path: Path, rubbish: bytes) -> None:
     trials = original(path)
     with path.open("r+b") as file:

@@ -143,6 +143,13 @@ def test_what_the_keys_become(tmp_path: Path) -> None:
     assert sweep(tmp_path).protein_config.goal == "minimize"
 
 
+def test_early_terminate_is_a_scheduler(tmp_path: Path) -> None:
+    tool = sweep(tmp_path, early_terminate={"type": "hyperband", "min_iter": 3, "eta": 2, "strict": True})
+    assert tool.scheduler == "early_terminate"
+    assert tool.scheduler_options == {"min_iter": 3, "eta": 2, "strict": True}
+    assert "strict has no effect" in notes_on(tmp_path / "sweep.yaml", limited=True)[0]
+
+
 def test_yaml_is_read_as_wandb_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(
@@ -218,7 +225,14 @@ BAD = [
     ("command: [[a]]", 3, "command.0 is ['a']; it must be text or a number"),
     ("command: python", 3, "command is 'python'; it must be a list of arguments"),
     ("image_uri: x", 3, "image_uri is for W&B Launch, which cannot be run here"),
-    ("early_terminate: {type: hyperband, max_itr: 3}", 3, "early_terminate"),
+    (
+        "early_terminate: {type: hyperband, max_itr: 3}",
+        3,
+        "early_terminate.max_itr is no key of it; did you mean 'max",
+    ),
+    ("early_terminate:\n  s: 2\n  type: median", 5, "early_terminate.type is 'median'; it must be 'hyperband'"),
+    ("early_terminate: {type: hyperband}", 3, "early_terminate.min_iter is missing; give min_iter, or max_iter and s"),
+    ("early_terminate: hyperband", 3, "early_terminate is 'hyperband'; it must have a type"),
     ("parameters: {}", 3, "parameters is {}"),
     ("parameters:\n  lr: 3", 4, "parameters.lr is 3; it must be a mapping"),
     (

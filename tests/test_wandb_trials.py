@@ -170,3 +170,25 @@ def test_a_score_that_is_nowhere_ends_the_trial_in_time(project: Project, server
     reason = trials(project, "gone")["none"].reason
     assert "has no W&B run; does the script call wandb.init()?; asked W&B about" in reason
     assert "Error" in reason
+
+
+def test_a_ppo_sweep_has_its_trainings_and_evaluations_on_wandb(project: Project, server: FakeWandb) -> None:
+    pytest.importorskip("stable_baselines3")
+    with project.start(
+        *("ppo", "--headless", "--sweep-name", "learned", "--max-trials", "1", "--method", "random"),
+        *("--args", "total_timesteps=512", "episodes=1", "--train-override", "trainer.batch_size=256"),
+        *("--set", "min_free_disk_mb=0", 'wandb={"project": "p"}'),
+        **server.environment(str(project.folder), WANDB_CONSOLE="off", WANDB__DISABLE_STATS="true"),
+    ) as process:
+        said, errors = process.communicate(timeout=170)
+    assert process.returncode == 0, said + errors
+    shown = project.json("show", "learned")
+    runs = {(run.job_type, run.name[-8:-3]): run for run in server.runs.listed(ENTITY, "p", {"group": "learned"}, "")}
+    assert len(runs) == 2
+    for trial in shown["trials"]:
+        training, evaluation = (runs[stage, f"t{trial['number']:04d}"] for stage in ("train", "eval"))
+        assert evaluation.summary[shown["metric"]] == trial["score"]
+        assert training.summary["agent_step"] == 512
+        assert training.state == evaluation.state == "finished"
+        for name, value in trial["params"].items():
+            assert training.config[name]["value"] == evaluation.config[name]["value"] == value

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from sweeptui.core.errors import UserError
 from sweeptui.recipes.ppo import metric_of
 from sweeptui.recipes.ppo_train import PPOConfig, build, load_checkpoint, make_env
+from sweeptui.recipes.ppo_wandb import wandb_log
 from sweeptui.recipes.settings import apply_setting, parse_settings
 from sweeptui.reporting import report
 
@@ -73,6 +74,7 @@ def run(checkpoint: Path, overrides: list[str]) -> None:
         "length_mean": statistics.fmean(lengths),
     }
     report(score=score, **metrics)
+    wandb_log()(metrics)
     sys.stdout.write(f"{metric_of(trained.env_id)}: {score:.1f} over {len(rewards)} episodes\n")
 
 

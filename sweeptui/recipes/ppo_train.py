@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from sweeptui.core.errors import UserError
+from sweeptui.recipes.ppo_wandb import Log, wandb_log
 from sweeptui.recipes.settings import apply_setting, parse_settings
 from sweeptui.recipes.tool import TrainTool
 from sweeptui.reporting import report
@@ -109,7 +110,7 @@ class PPOTool(TrainTool):
         if args:
             raise UserError(f"ppo_train takes no argument {next(iter(args))}")
         model = build(self.config, self.seed)
-        progress = Progress(self.run, self.trial_dir / "checkpoints", self.config)
+        progress = Progress(self.run, self.trial_dir / "checkpoints", self.config, wandb_log())
         if self.resume is not None:
             progress.go_on(model, load_checkpoint(self.resume))
         model.learn(
@@ -191,8 +192,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 class Progress(BaseCallback):  # type: ignore[misc]
     """Reports, prints and saves, after every update of the policy."""
 
-    def __init__(self, run: str, folder: Path, config: PPOConfig) -> None:
+    def __init__(self, run: str, folder: Path, config: PPOConfig, log: Log) -> None:
         super().__init__()
+        self.log = log
         self.run = run
         self.folder = folder
         self.config = config
@@ -235,14 +237,16 @@ class Progress(BaseCallback):  # type: ignore[misc]
         rewards = [episode["r"] for episode in episodes]
         losses = {name: value for name, value in self.logger.name_to_value.items() if name.startswith("train/")}
         due = step >= self.total or step - self.saved_at >= self.total / CHECKPOINTS_PER_RUN
+        score = sum(rewards) / len(rewards) if rewards else None
         report(
             step=step,
             total_steps=self.total,
-            score=sum(rewards) / len(rewards) if rewards else None,
+            score=score,
             cost=self.train_s,
             checkpoint=self.save() if due else None,
             **losses,
         )
+        self.log({"agent_step": step, "reward": score, "train_s": self.train_s, **losses})
         sps = step / max(self.train_s, 1e-6)
         reward = f" / reward {sum(rewards) / len(rewards):.1f}" if rewards else ""
         sys.stdout.write(

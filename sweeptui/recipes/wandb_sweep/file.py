@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from sweeptui.core.config import SWEEP_NAME, SweepTool
 from sweeptui.core.errors import FieldError, UserError, explain, hint, shown
+from sweeptui.core.schedulers import from_early_terminate
 from sweeptui.core.space import Space
 from sweeptui.recipes.load import line_of, load_yaml
 from sweeptui.recipes.wandb_sweep.command import read_command
@@ -36,6 +37,7 @@ REFUSED = {
     "job": "is a W&B Launch job, which cannot be run here; give program or command",
     "image_uri": "is for W&B Launch, which cannot be run here; give program or command",
 }
+STOPPING_KEYS = frozenset({"type", "min_iter", "max_iter", "s", "eta", "strict"})
 METRIC_KEYS = frozenset({"name", "goal", "target", "impute", "impute_while_running"})
 
 
@@ -81,6 +83,8 @@ def notes_on(file: Path, *, limited: bool) -> list[str]:
     for key in ("impute", "impute_while_running"):
         if metric.get(key):
             note(f"metric.{key} has no effect: a trial without a score is never shown to a model as one", "metric", key)
+    if "strict" in (data.get("early_terminate") or {}):
+        note("early_terminate.strict has no effect, as in W&B's own engine", "early_terminate", "strict")
     if "controller" in data:
         note("controller has no effect: sweeptui itself is the controller", "controller")
     if not limited and "run_cap" not in data and data.get("method") != "grid":
@@ -97,8 +101,6 @@ def _checked(data: Mapping[str, Any]) -> Parameters:
             raise FieldError(key, REFUSED[key])
     if data.get("kind", "sweep") != "sweep":
         raise FieldError("kind", f"is {shown(data['kind'])}; it must be 'sweep'")
-    if "early_terminate" in data:
-        raise FieldError("early_terminate", "is set, and trials cannot be ended early here yet; remove it")
     method = data.get("method")
     if method not in METHODS:
         what = "is missing" if method is None else f"is {shown(method)}"
@@ -129,6 +131,8 @@ def _fields(data: Mapping[str, Any], parameters: Parameters, environ: Mapping[st
         "target_score": metric.get("target"),
         "sweep_name": _sweep_name(data),
     }
+    if "early_terminate" in data:
+        fields["scheduler"] = _scheduler(data["early_terminate"])
     cap = data.get("run_cap")
     if cap is not None:
         if not isinstance(cap, int) or isinstance(cap, bool) or cap < 1:
@@ -155,6 +159,22 @@ def _metric(metric: Any) -> dict[str, Any]:
     if target is not None and (not isinstance(target, int | float) or isinstance(target, bool)):
         raise FieldError(("metric", "target"), f"is {shown(target)}; it must be a number")
     return {"name": name, "goal": goal, "target": None if target is None else float(target)}
+
+
+def _scheduler(settings: Any) -> dict[str, Any]:
+    if not isinstance(settings, Mapping):
+        raise FieldError(
+            "early_terminate", f"is {shown(settings)}; it must have a type, and min_iter, or max_iter and s"
+        )
+    for key in settings:
+        if key not in STOPPING_KEYS:
+            raise FieldError(("early_terminate", str(key)), f"is no key of it; {hint(str(key), STOPPING_KEYS)}")
+    try:
+        return from_early_terminate(settings)
+    except UserError as error:
+        # It names the key first.
+        key, _, wrong = str(error).removeprefix("early_terminate").lstrip(".: ").partition(" ")
+        raise FieldError(("early_terminate", key), wrong) from None
 
 
 def _text(data: Mapping[str, Any], key: str) -> str | None:

@@ -1,0 +1,72 @@
+"""Experiments from a script: sweeps, pipelines of them, and experiments inside experiments.
+
+from sweeptui.experiments import ASHAScheduler, ProteinOptimizer, SweepExperiment
+
+results = SweepExperiment("first", ProteinOptimizer(), ASHAScheduler(), train="ppo").run(budget=20)
+"""
+
+from __future__ import annotations
+
+from sweeptui.core.experiments import Context, Pipeline, PipelineError, StageError, ref
+from sweeptui.core.schedulers import (
+    ASHAScheduler,
+    CostQuantileScheduler,
+    HyperbandScheduler,
+    OptimizingScheduler,
+    PBTScheduler,
+    Scheduler,
+    SequentialScheduler,
+    SynchronousBatchScheduler,
+)
+from sweeptui.core.space import Choice, Integer, LogUniform, Uniform
+from sweeptui.experiments.experiment import Experiment
+from sweeptui.experiments.optimizers import (
+    AxOptimizer,
+    BayesianOptimizer,
+    GeneticOptimizer,
+    GridOptimizer,
+    NevergradOptimizer,
+    Optimizer,
+    OptunaOptimizer,
+    ProteinOptimizer,
+    RandomOptimizer,
+    SobolOptimizer,
+)
+from sweeptui.experiments.sweep import SweepExperiment, SweepResults, trained
+
+BatchScheduler = SynchronousBatchScheduler
+
+__all__ = [
+    "ASHAScheduler",
+    "AxOptimizer",
+    "BatchScheduler",
+    "BayesianOptimizer",
+    "Choice",
+    "Context",
+    "CostQuantileScheduler",
+    "Experiment",
+    "GeneticOptimizer",
+    "GridOptimizer",
+    "HyperbandScheduler",
+    "Integer",
+    "LogUniform",
+    "NevergradOptimizer",
+    "Optimizer",
+    "OptimizingScheduler",
+    "OptunaOptimizer",
+    "PBTScheduler",
+    "Pipeline",
+    "PipelineError",
+    "ProteinOptimizer",
+    "RandomOptimizer",
+    "Scheduler",
+    "SequentialScheduler",
+    "SobolOptimizer",
+    "StageError",
+    "SweepExperiment",
+    "SweepResults",
+    "SynchronousBatchScheduler",
+    "Uniform",
+    "ref",
+    "trained",
+]

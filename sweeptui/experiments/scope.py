@@ -1,0 +1,97 @@
+"""Where an experiment runs: inside which other one, in which of its stages, and with how much of its budget."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweeptui.core.errors import UserError
+from sweeptui.core.experiments.running import STAGE
+from sweeptui.core.stores.sqlite import SqliteStore
+from sweeptui.folders import DATABASE, sweep_names, sweep_path
+
+MAX_DEPTH = 8
+"""Experiments inside experiments: more is taken for one that runs itself."""
+
+
+@dataclass
+class Scope:
+    """A running experiment."""
+
+    name: str
+    root: Path
+    """Where its sweeps lie, and those of the experiments inside it."""
+    budget: int | None = None
+    """Trials that all sweeps inside it may make; None for no limit."""
+    parent: Scope | None = None
+    _counters: dict[str, itertools.count[int]] = field(default_factory=dict)
+
+    @property
+    def depth(self) -> int:
+        return 1 + (self.parent.depth if self.parent else 0)
+
+    def child_name(self) -> str:
+        """The name of the next experiment in the stage that runs now: the same one after a crash."""
+        stage = re.sub(r"[^A-Za-z0-9_]+", "-", STAGE.get()).strip("-") or "run"
+        number = next(self._counters.setdefault(stage, itertools.count(1)))
+        return f"{self.name}.{stage}" + (f"-{number}" if number > 1 else "")
+
+    def left(self, beside: str = "") -> int | None:
+        """What is left of the budget here and in every experiment around this one, besides what `beside` has used."""
+        outer = self.parent.left(beside) if self.parent is not None else None
+        if self.budget is None:
+            return outer
+        used = sum(
+            _trials(self.root, name)
+            for name in sweep_names(self.root)
+            if name.startswith(f"{self.name}.") and name != beside
+        )
+        here = max(0, self.budget - used)
+        return here if outer is None else min(here, outer)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Make it the one that experiments are inside of."""
+        if self.depth > MAX_DEPTH:
+            raise UserError(f"experiment {self.name}: {MAX_DEPTH} experiments inside each other are the limit")
+        token = _SCOPE.set(self)
+        try:
+            yield
+        finally:
+            _SCOPE.reset(token)
+
+
+_SCOPE: ContextVar[Scope | None] = ContextVar("sweeptui_experiment", default=None)
+
+
+def current() -> Scope | None:
+    """The experiment that runs now, seen from inside of it."""
+    return _SCOPE.get()
+
+
+def share(budget: int | None, name: str, scope: Scope | None) -> int | None:
+    """How many trials a sweep called `name` may make, which asks for `budget`.
+
+    Raises `UserError` where none is left.
+    """
+    left = scope.left(beside=name) if scope is not None else None
+    if left == 0:
+        assert scope is not None
+        raise UserError(f"experiment {scope.name}: its budget is used up; run it with a larger one to go on")
+    if left is None:
+        return budget
+    return left if budget is None else min(budget, left)
+
+
+def _trials(root: Path, name: str) -> int:
+    with (
+        contextlib.suppress(UserError),
+        contextlib.closing(SqliteStore.open(sweep_path(root, name) / DATABASE, readonly=True)) as store,
+    ):
+        return store.state.last_trial
+    return 0
