@@ -5,6 +5,7 @@
     python -m benchmarks.optimizers scale --out results.jsonl          # latency and memory by length of the history
     python -m benchmarks.optimizers ablate --out ablations.jsonl       # Protein with each of its parts off in turn
     python -m benchmarks.optimizers report results.jsonl
+    python -m benchmarks.optimizers front                              # several objectives: see benchmarks/front.py
 
 It needs, beside the package: `pip install torch coco-experiment scikit-learn onnxruntime optuna cmaes nevergrad
 ax-platform smac psutil`, and for the `lcb` tasks a folder with LCBench's surrogate: see `benchmarks/tasks.py`. What
@@ -32,7 +33,7 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import numpy as np
 
-from benchmarks import tables
+from benchmarks import front, tables
 from benchmarks.ablations import PARTS, PREFIX, without
 from benchmarks.peers import PEERS, imported
 from benchmarks.tasks import Task, names, task
@@ -73,8 +74,14 @@ def main() -> None:
     report = commands.add_parser("report", help="print the tables")
     report.add_argument("files", nargs="+", type=Path)
     report.add_argument("--methods", default="")
+    several = commands.add_parser("front", help="several objectives at once: how much of the front is found")
+    several.add_argument("--methods", default=front.METHODS)
+    several.add_argument("--seeds", type=int, default=3)
+    several.add_argument("--at", default="20,40", help="trials after which the front is measured")
     arguments = parser.parse_args()
-    if arguments.command == "report":
+    if arguments.command == "front":
+        front.report(arguments.methods.split(","), arguments.seeds, [int(each) for each in arguments.at.split(",")])
+    elif arguments.command == "report":
         print(tables.report(arguments.files, [name for name in arguments.methods.split(",") if name]))
     elif arguments.command in ("run", "ablate"):
         run_all(arguments)

@@ -6,11 +6,13 @@ Everything that can be wrong is found in `prepare`, before anything is written.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +24,9 @@ from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.jobspec import argv_of, project_dir
+from sweeptui.core.limits import Ending, ExitCode
 from sweeptui.core.names import make_name
+from sweeptui.core.objectives import Objectives, number_in, objectives_of
 from sweeptui.core.optimizers.base import History, Suggestion
 from sweeptui.core.optimizers.registry import is_foreign
 from sweeptui.core.optimizers.seeding import stream_seed
@@ -37,10 +41,11 @@ from sweeptui.core.template import check, default_eval_command, default_train_co
 from sweeptui.core.trial import Job, Stage, Trial
 from sweeptui.dispatchers.places import check_places, dispatcher_of
 from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweep_path, sweeps_dir
+from sweeptui.mirroring import Mirrored, fetch
+from sweeptui.mirroring import check as check_mirror
 from sweeptui.recipes.find import check_command
 
 if TYPE_CHECKING:
-    from sweeptui.core.limits import Ending
     from sweeptui.core.orchestrator import Listener
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.sqlite import Transaction
@@ -67,6 +72,8 @@ class Session:
     launch: dict[str, Any] = field(default_factory=dict)
     """What is stored beside the configuration: the recipe, whether the name was made up, which trials the optimizer is
     to forget, and whether some may be of another search space (`mixed`)."""
+    say: Callable[[str], None] = lambda _: None
+    """Told what the user should know and the store does not say; on any thread."""
     _orchestrator: Orchestrator | None = None
     _asked: bool | None = None
 
@@ -75,7 +82,22 @@ class Session:
         return self.path / DATABASE
 
     def run(self, listener: Listener | None = None) -> Ending:
-        """Run to the end, in the calling thread. Raises `LeaseHeldError` where another process runs the sweep."""
+        """Run to the end, in the calling thread. Raises `LeaseHeldError` where another process runs the sweep.
+
+        A sweep that another machine runs, as W&B says, is first followed until that machine falls silent.
+        """
+        if self.tool.store != "wandb":
+            return self._run(listener)
+        with Mirrored(self.path, self.tool, self.label, self.say) as mirror:
+            if not mirror.lead(listener, lambda: self._asked is not None):
+                return Ending(SweepStatus.INTERRUPTED, "left while another machine ran it", int(ExitCode.INTERRUPTED))
+            mirror.on_lost = self.interrupt
+            end = self._run(listener)
+            if mirror.lost:
+                mirror.set_aside(f"{mirror.lost}, and the trials on this machine were stopped")
+            return end
+
+    def _run(self, listener: Listener | None) -> Ending:
         with contextlib.closing(SqliteStore.open(self.database)) as store:
             self._take_lease(store)
             try:
@@ -137,10 +159,12 @@ def prepare(
     name = tool.sweep_name
     auto = name is None
     if name is None:
-        name = (None if new else _unfinished(root, recipe, tool)) or make_name(recipe or "sweep", sweep_names(root))
+        name = (None if new else _unfinished(root, recipe, tool)) or _made_up(recipe, root, tool)
     tool = tool.model_copy(update={"sweep_name": name})
     path = sweep_path(root, name)
     launch: dict[str, Any] = {"recipe": recipe, "auto_named": auto}
+    if tool.store == "wandb" and not auto and not SqliteStore.exists(path / DATABASE):
+        fetch(path, tool, label)
     try:
         with contextlib.closing(SqliteStore.open(path / DATABASE, readonly=True)) as store:
             stored, resumed = dict(store.state.config), bool(store.state.trials)
@@ -167,7 +191,7 @@ def prepare(
         launch["forget_trials_up_to"] = last
     elif changes:
         launch["mixed"] = True
-    rescore = stored["protein_config"]["metric"] != tool.protein_config.metric
+    rescore = objectives_of(stored)[0].name != tool.protein_config.metric
     return Session(name, path, tool, label, resumed, rescore, launch)
 
 
@@ -241,8 +265,19 @@ def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Lis
 def _service(tool: SweepTool, log_path: Path | None) -> OptimizerService:
     protein = tool.protein_config
     return OptimizerService(
-        protein.method, tool.space, protein.goal, protein.settings.model_dump(mode="json"), tool.seed, log_path=log_path
+        protein.method,
+        tool.space,
+        [each.goal for each in protein.objectives],
+        protein.settings.model_dump(mode="json"),
+        tool.seed,
+        log_path=log_path,
     )
+
+
+def _made_up(recipe: str | None, root: Path, tool: SweepTool) -> str:
+    name = make_name(recipe or "sweep", sweep_names(root))
+    # In a W&B project there may be sweeps of other machines, whose names are not known here.
+    return f"{name}-{secrets.token_hex(2)}" if tool.store == "wandb" else name
 
 
 def _complete(tool: SweepTool) -> SweepTool:
@@ -273,6 +308,7 @@ def _check(tool: SweepTool, root: Path) -> None:
             "pip install 'sweeptui[wandb]'"
         )
     schedulers.resolve(tool.scheduler, tool.scheduler_options).check(tool.max_trials)
+    check_mirror(tool)
     space = tool.space
     folder = project_dir(tool)
     if not folder.is_dir():
@@ -343,16 +379,24 @@ def _warm_started(name: str, tool: SweepTool, before: str | None) -> SweepTool:
 
 def _rescore(tx: Transaction, state: SweepState, metric: str) -> None:
     for trial in state.trials.values():
-        value = trial.metrics.get(metric)
-        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-        tx.set_trial(trial.number, score=number)
+        value = number_in(trial.metrics, metric)
+        tx.set_trial(trial.number, score=value if value is not None and math.isfinite(value) else None)
 
 
 def _changes(old: SweepTool, new: SweepTool) -> list[str]:
     """What differs in what a sweep searches for, one readable line each."""
     before, after = old.search_signature(), new.search_signature()
-    lines = [f"{key}: {before[key]} -> {after[key]}" for key in ("metric", "goal") if before[key] != after[key]]
+    lines = []
+    if before["metrics"] != after["metrics"]:
+        lines = _changed_objectives(old.protein_config.objectives, new.protein_config.objectives)
     return lines + Space.diff(old.space, new.space)
+
+
+def _changed_objectives(before: Objectives, after: Objectives) -> list[str]:
+    if len(before) == len(after) == 1:
+        pairs = {"metric": (before[0].name, after[0].name), "goal": (before[0].goal, after[0].goal)}
+        return [f"{key}: {old} -> {new}" for key, (old, new) in pairs.items() if old != new]
+    return [f"metrics: {', '.join(map(str, before))} -> {', '.join(map(str, after))}"]
 
 
 def _unfinished(root: Path, recipe: str | None, tool: SweepTool) -> str | None:

@@ -39,7 +39,7 @@ def test_headless_reading_imports_no_torch_textual_or_numpy(project: Project) ->
     project.run("recipe.yaml", "--sweep-name", "s")
     code = (
         "import sys; from sweeptui.cli import main; code = main(['show', 's']); "
-        "heavy = {'textual', 'numpy', 'torch', 'scipy', 'gpytorch'} & set(sys.modules); "
+        "heavy = {'textual', 'numpy', 'torch', 'scipy', 'gpytorch', 'wandb'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project.folder, check=False)

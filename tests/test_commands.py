@@ -254,7 +254,7 @@ def test_what_has_run_since_is_not_taken_back(sweep: Sweep, driver: Driver) -> N
 
 def test_a_prepared_suggestion_for_a_number_that_is_taken_is_computed_again() -> None:
     space = Space.from_parameters({"x": Integer(1, 6)})
-    with contextlib.closing(OptimizerService("random", space, "maximize", {}, 0)) as service:
+    with contextlib.closing(OptimizerService("random", space, ["maximize"], {}, 0)) as service:
         suggestions = Suggestions(service, ahead=2)
         trials = {1: Trial(1, {"x": 1}, 0, 0.0)}
         for _ in range(2):

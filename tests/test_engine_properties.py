@@ -306,7 +306,7 @@ class SweepMachine(RuleBasedStateMachine):
         config = {key: value for key, value in self.store.state.config.items() if key != "launch"}
         self.tool = SweepTool.from_json(config)
         protein = self.tool.protein_config
-        self.optimizer = OptimizerService("random", self.tool.space, protein.goal, {}, self.tool.seed)
+        self.optimizer = OptimizerService("random", self.tool.space, [protein.goal], {}, self.tool.seed)
         self.dispatcher = WorldDispatcher(self.world)
         scheduler = SequentialScheduler() if self.tool.scheduler == "sequential" else OptimizingScheduler()
         self.orchestrator = Orchestrator(

@@ -72,7 +72,7 @@ def result_of(service: OptimizerService) -> SuggestResult:
 
 
 def fresh(method: str = "bayes", space: Space = SPACE, **more: object) -> OptimizerService:
-    return OptimizerService(method, space, "maximize", SETTINGS, 0, **more)  # type: ignore[arg-type]
+    return OptimizerService(method, space, ["maximize"], SETTINGS, 0, **more)  # type: ignore[arg-type]
 
 
 def random_params(number: int) -> dict[str, object]:
@@ -205,7 +205,7 @@ def test_a_used_up_space_is_told() -> None:
 def test_a_users_mistake_is_refused_before_anything_starts() -> None:
     for method, settings in (("bays", {}), ("optuna:", {}), ("bayes", {"acquisition": "pi"})):
         with pytest.raises(UserError):
-            OptimizerService(method, SPACE, "maximize", settings, 0)
+            OptimizerService(method, SPACE, ["maximize"], settings, 0)
 
 
 def test_closing_ends_a_worker_that_is_busy(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ from sweeptui.core.optimizers.base import History
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.space import Space
 
-service = OptimizerService("bayes", Space.from_json(json.loads(sys.argv[1])), "maximize", {}, 0)
+service = OptimizerService("bayes", Space.from_json(json.loads(sys.argv[1])), ["maximize"], {}, 0)
 service.start()
 service.request(History(), 1)
 import select

@@ -128,6 +128,13 @@ def test_the_runner_tells_lines_and_exit_code(tmp_path: Path) -> None:
     assert (tmp_path / "there" / "checkpoints").is_dir()
 
 
+def test_the_runner_hands_wandb_the_config(tmp_path: Path) -> None:
+    script = 'echo "$WANDB_DIR"; cat "$WANDB_SWEEP_PARAM_PATH"'
+    files, _, code = run(tmp_path, script, wandb_config="lr:\n  value: 0.1\n")
+    assert files.lines() == [str(tmp_path / "there"), "lr:", "  value: 0.1"]
+    assert code == 0
+
+
 def test_the_runner_ends_what_takes_too_long(tmp_path: Path) -> None:
     _, transport, code = run(tmp_path, "trap '' TERM; sleep 100 & wait; sleep 100", timeout_s=0.3, grace_s=0.3)
     assert transport.end is not None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ import yaml
 from commandline import Project
 from fake_wandb import ENTITY, FakeWandb
 
+from sweeptui.core.files import Files
 from sweeptui.core.stores.sqlite import SqliteStore
-from sweeptui.core.trial import Report, Trial, TrialStatus
+from sweeptui.core.tracking import WandbConfig, environment, write_files
+from sweeptui.core.trial import Job, Report, Stage, Trial, TrialStatus
 
-pytest.importorskip("wandb")
+dict_from_config_file = pytest.importorskip("wandb.sdk.lib.config_util").dict_from_config_file
 
 SCRIPT = """\
 import json, os, sys, time
@@ -91,6 +95,35 @@ def reports(project: Project, name: str, number: int) -> list[Report]:
         return list(store.reports(number))
     finally:
         store.close()
+
+
+def test_what_a_job_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "5")
+    wandb = WandbConfig(project="p", nested={"a.b": ["a", "b"]})
+    trial = Trial(7, {"a.b": 1e-05, "c.d": "ü: x"}, seed=0, created_at=12.5)
+    job = Job(3, 7, Stage.EVAL, 2, created_at=13.0)
+    files = Files(tmp_path / "s")
+    told = environment(wandb, "s", files, trial, job)
+    folder = tmp_path / "s" / "trials" / "trial_0007"
+    assert told == {
+        "WANDB_PROJECT": "p",
+        "WANDB_RUN_ID": told["WANDB_RUN_ID"],
+        "WANDB_RUN_GROUP": "s",
+        "WANDB_NAME": "s.trial_0007.eval.2",
+        "WANDB_JOB_TYPE": "eval",
+        "WANDB_RESUME": "allow",
+        "WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL": "2",
+        "WANDB_DIR": str(folder / "eval.2.wandb"),
+        "WANDB_SWEEP_PARAM_PATH": str(folder / "wandb-config.yaml"),
+    }
+    assert re.fullmatch(r"s-[0-9a-f]{8}\.t0007\.e2", told["WANDB_RUN_ID"])
+    other = replace(trial, created_at=12.6)
+    assert environment(wandb, "s", files, other, job)["WANDB_RUN_ID"] != told["WANDB_RUN_ID"]
+    assert len(environment(wandb, "n" * 100, files, trial, job)["WANDB_RUN_ID"]) <= 64
+    write_files(wandb, files, job, trial.params)
+    assert dict_from_config_file(told["WANDB_SWEEP_PARAM_PATH"]) == {"a": {"b": 1e-05}, "c.d": "ü: x"}
+    monkeypatch.delenv("WANDB_FINISH_TIMEOUT")
+    assert environment(wandb, "s", files, trial, job)["WANDB_FINISH_TIMEOUT"] == "600"
 
 
 def test_the_example_is_swept_offline_with_the_losses_as_curve_and_score(tmp_path: Path) -> None:

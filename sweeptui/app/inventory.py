@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sweeptui.core.analysis.summary import best_trial, goal, recipe_of
 from sweeptui.core.errors import UserError
+from sweeptui.core.objectives import objectives_of
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import StoreBusyError
 from sweeptui.core.stores.sqlite import SqliteStore
@@ -148,7 +149,7 @@ def _entry(folder: Path, store: SqliteStore, old: Entry | None) -> Entry:
         label=seen.label,
         reason=state.reason,
         recipe=str(config.get("launch", {}).get("recipe") or recipe_of(state)),
-        metric=str(config.get("protein_config", {}).get("metric", "score")),
+        metric=" and ".join(each.name for each in objectives_of(config)),
         goal=goal(state),
         cost_unit=str(config.get("cost_unit", "seconds")),
         done=sum(count for status, count in state.counts.items() if status.terminal),

@@ -135,13 +135,33 @@ class Header(Widget):
         spent = [("cost ", QUIET), (wording.cost(snapshot.spent, snapshot.cost_unit), PLAIN)] if snapshot.spent else []
         counts = _counts(snapshot, (TrialStatus.PAUSED, TrialStatus.FAILED, TrialStatus.STOPPED, TrialStatus.KILLED))
         failed = _counts(snapshot, (TrialStatus.FAILED,))
-        pieces = arrange([done, (1, active), (3, counts), (2, best), (5, spent), (4, left)], width)
+        mirror = _mirror(snapshot)
+        pieces = arrange([done, (1, active), (3, counts), (2, best), (6, spent), (5, left), (4, mirror)], width)
         if failed and failed[0] not in pieces:  # no room for all; for those that matter most there may be
-            pieces = arrange([done, (1, active), (3, failed), (2, best), (5, spent), (4, left)], width)
+            pieces = arrange([done, (1, active), (3, failed), (2, best), (6, spent), (5, left), (4, mirror)], width)
         return pieces
 
     def _told_line(self, at: int) -> list[Piece]:
         return [(self._told[at], theme.style(self._notice.colour, bold=True))] if at < len(self._told) else []
+
+
+def _mirror(snapshot: Snapshot) -> list[Piece]:
+    """How far W&B is behind."""
+    mirror = snapshot.mirror
+    if mirror is None:
+        return []
+    match mirror.state:
+        case "synced" | "following":
+            return [("W&B ✓", QUIET)]
+        case "connecting":
+            return [("W&B …", QUIET)]
+        case "behind":
+            return [(f"W&B {mirror.behind:,} behind", PLAIN)]
+        case "stopped":
+            return [(f"W&B {mirror.behind:,} behind", theme.style(theme.YELLOW))]
+        case "away":
+            return [(f"W&B away, {mirror.behind:,} behind", theme.style(theme.YELLOW))]
+    return [(f"W&B refuses, {mirror.behind:,} behind", theme.style(theme.VERMILLION))]
 
 
 def _counts(snapshot: Snapshot, statuses: Sequence[TrialStatus]) -> list[Piece]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.analysis.summary import goal
+from sweeptui.core.objectives import objectives_of
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import RUNNING, Job, Trial, TrialStatus
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sweeptui.app.plot.series import Series
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.base import Lease
+    from sweeptui.core.stores.wandb.book import Standing
 
 RECENT = 30
 """So many of the newest finished trials say how long the next ones will take."""
@@ -75,6 +77,8 @@ class Snapshot:
     """The best of all but the best."""
     center: Mapping[str, Any] = field(default_factory=dict)
     """Where the search began; empty where that is not known."""
+    mirror: Standing | None = None
+    """How the sweep's mirror in W&B stands; None where it has none."""
     disk: str = ""
     """Why nothing is launched for want of disk space."""
 
@@ -131,7 +135,7 @@ def snapshot(
         running=dict(state.running_jobs),
         best=best,
         goal=goal(state),
-        metric=str(protein.get("metric", "score")),
+        metric=objectives_of(config)[0].name,
         cost_unit=str(config.get("cost_unit", "seconds")),
         max_trials=max_trials,
         slots=slots,

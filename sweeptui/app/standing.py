@@ -35,11 +35,22 @@ def notice(snapshot: Snapshot, *, runs_here: bool, may_act: bool) -> Notice:
         return Notice(reason, state.glyph, state.colour)
     if snapshot.disk:
         return Notice(f"{snapshot.disk}; free some, or lower min_free_disk_mb")
+    if (told := _mirror(snapshot)) is not None:
+        return told
     if snapshot.holder is None and not runs_here:
         return Notice(_nobody(snapshot))
     if snapshot.label == SweepStatus.PAUSED:
         return Notice(f"{reason or 'paused'}: nothing new is launched{'; P goes on' * may_act}", state.glyph)
     return Notice(reason, state.glyph) if snapshot.label == SweepStatus.STOPPING else NOTHING
+
+
+def _mirror(snapshot: Snapshot) -> Notice | None:
+    """What is wrong with the mirror in W&B, or who runs the sweep through it."""
+    mirror = snapshot.mirror
+    if mirror is None or mirror.state not in ("away", "refused", "following", "superseded"):
+        return None
+    colour = theme.VERMILLION if mirror.state in ("refused", "superseded") else theme.YELLOW
+    return Notice(wording.line(mirror.sentence(snapshot.at)), colour=colour)
 
 
 def _nobody(snapshot: Snapshot) -> str:

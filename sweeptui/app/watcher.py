@@ -26,6 +26,7 @@ from sweeptui.core.errors import UserError
 from sweeptui.core.state import Change, ChangeKind
 from sweeptui.core.stores.base import StoreBusyError
 from sweeptui.core.stores.sqlite import SqliteStore
+from sweeptui.core.stores.wandb.book import Standing, standing
 from sweeptui.core.trial import Stage
 from sweeptui.folders import DATABASE
 
@@ -143,6 +144,7 @@ class Watcher:
         self._slow_at = float("-inf")
         self._jobs_alive = False
         self._disk = ""
+        self._mirror: Standing | None = None
         self._lease: Lease | None = None
         self._dirty = True
         self._problem = ""
@@ -277,6 +279,9 @@ class Watcher:
         self._slow_at = now
         held = self._lease is not None and self._lease.alive
         self._jobs_alive = not held and any_job_lives(self._folder, store.state)
+        if store.state.config.get("store") == "wandb":
+            found = standing(self._folder)
+            self._mirror = None if found is None else replace(found, at=0.0)  # a sign of life is no news
         limit_mb = store.state.config.get("min_free_disk_mb", 0)
         with suppress(OSError):
             free_mb = shutil.disk_usage(self._folder).free >> 20
@@ -293,6 +298,7 @@ class Watcher:
             old is not None
             and not self._dirty
             and (old.label, old.disk, old.curves, old.focus) == (label, self._disk, curves, focus)
+            and old.mirror == self._mirror
             and old.series == series
             and str(old.holder) == str(holder)
         ):
@@ -314,6 +320,7 @@ class Watcher:
             series=series,
             focus=focus,
             disk=self._disk,
+            mirror=self._mirror,
         )
         self._teller.tell(self._shown)
 

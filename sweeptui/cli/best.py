@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeptui.cli.front import EXIT_NO_SUCCESS, print_front, said_of
 from sweeptui.cli.options import json_option, root_option, sweep_argument
 from sweeptui.core.analysis.best import (
     PATCH_DIR,
@@ -18,24 +19,26 @@ from sweeptui.core.analysis.best import (
     training_command,
 )
 from sweeptui.core.analysis.ranking import ranked
-from sweeptui.core.analysis.summary import best_json, goal, json_line, tool_of
-from sweeptui.core.errors import UserError
+from sweeptui.core.analysis.summary import best_json, json_line, metrics_json, tool_of
+from sweeptui.core.errors import UserError, hint
+from sweeptui.core.objectives import objectives_of, value_of
 from sweeptui.core.template import format_value
 from sweeptui.folders import existing_sweep
 from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:
     from sweeptui.core.analysis.ranking import Ranked
+    from sweeptui.core.objectives import Objectives
     from sweeptui.core.state import SweepState
 
-EXIT_NO_SUCCESS = 3
 RULE = "=" * 60
 THIN_RULE = "-" * 40
 
 
 @click.command()
 @sweep_argument
-@click.option("--top-n", type=click.IntRange(min=1), default=1, show_default=True, help="How many to print.")
+@click.option("--top-n", type=click.IntRange(min=1), help="How many to print; 1 where not given.")
+@click.option("--by", metavar="METRIC", help="The best by one of several metrics, instead of the whole front.")
 @click.option("--show-scores", is_flag=True, help="Print the score of every trial that has one.")
 @click.option("--no-patch", is_flag=True, help="Write no config patch file.")
 @click.option(
@@ -46,29 +49,50 @@ THIN_RULE = "-" * 40
 @json_option
 @root_option
 def best(
-    *, sweep: str, top_n: int, show_scores: bool, no_patch: bool, output_dir: Path | None, as_json: bool, root: Path
+    *,
+    sweep: str,
+    top_n: int | None,
+    by: str | None,
+    show_scores: bool,
+    no_patch: bool,
+    output_dir: Path | None,
+    as_json: bool,
+    root: Path,
 ) -> int:
-    """Print the best configurations: as YAML, config patch, overrides and complete training command."""
+    """Print the best configurations: as YAML, config patch, overrides and complete training command.
+
+    Of a sweep with several metrics, print the front: the trials that no other beats in all. --by METRIC picks one.
+    """
 
     folder = existing_sweep(root, sweep)
     with open_sweep(folder) as store:
         state = store.state
-    order = ranked(state.trials.values(), goal(state))
+    objectives = objectives_of(state.config)
+    if len(objectives) > 1 and by is None:
+        if top_n is not None or output_dir is not None:
+            raise UserError(
+                f"{'--top-n' if top_n is not None else '--output-dir'}: sweep {sweep} has several metrics; "
+                f"say by which of them, as in --by {objectives[0].name}"
+            )
+        return print_front(state, objectives, show_scores=show_scores, as_json=as_json)
+    which = _chosen(objectives, by)
+    order = ranked(state.trials.values(), objectives[which].goal, lambda trial: value_of(trial, objectives, which))
+    top_n = top_n or 1
     if not order:
         click.echo(f"error: no trial of sweep {sweep} has given a score yet, so none is the best", err=True)
         return EXIT_NO_SUCCESS
     first = order[0]
-    patch = None if no_patch else _write_patch(state, first, output_dir or root / PATCH_DIR)
+    patch = None if no_patch else _write_patch(state, objectives, first, output_dir or root / PATCH_DIR)
     tool = tool_of(state)
     command = training_command(tool, state.name, folder, first.trial)
     if as_json:
         shape: dict[str, Any] = {
             "sweep": state.name,
-            "metric": state.config.get("protein_config", {}).get("metric"),
-            "goal": goal(state),
-            "best": _ranked_json(state, first),
+            **metrics_json(objectives),
+            **({} if by is None else {"by": objectives[which].name}),
+            "best": _ranked_json(state, objectives, first),
             "tied": [other.trial.id for other in order[1:] if other.rank == 1],
-            "top": [_ranked_json(state, item) for item in order[:top_n]],
+            "top": [_ranked_json(state, objectives, item) for item in order[:top_n]],
             "yaml": as_yaml(first.trial.params),
             "patch": None if patch is None else str(patch),
             "overrides": as_overrides(first.trial.params),
@@ -76,27 +100,38 @@ def best(
             "cwd": tool.working_dir,
         }
         if show_scores:
-            shape["scores"] = [{"rank": item.rank, **best_json(item.trial)} for item in order]
+            shape["scores"] = [{"rank": item.rank, **best_json(item.trial, objectives)} for item in order]
         click.echo(json_line(shape))
         return 0
-    _print_heading(state, order, show_scores)
+    _print_heading(state, order, show_scores, "score" if by is None else objectives[which].name)
     if top_n > 1:
-        _print_top(order[:top_n])
+        _print_top(order[:top_n], "score" if by is None else objectives[which].name)
     _print_forms(first, patch, command, tool.working_dir)
     return 0
 
 
-def _ranked_json(state: SweepState, item: Ranked) -> dict[str, Any]:
+def _chosen(objectives: Objectives, by: str | None) -> int:
+    """Which objective it is by. Raises `UserError` for none."""
+    names = [each.name for each in objectives]
+    if by is None:
+        return 0
+    if by not in names:
+        raise UserError(f"--by {by!r} is no metric of this sweep; {hint(by, names)}")
+    return names.index(by)
 
-    return {"rank": item.rank, "run": f"{state.name}_{item.trial.id}", **best_json(item.trial)}
+
+def _ranked_json(state: SweepState, objectives: Objectives, item: Ranked) -> dict[str, Any]:
+
+    return {"rank": item.rank, "run": f"{state.name}_{item.trial.id}", **best_json(item.trial, objectives)}
 
 
-def _write_patch(state: SweepState, first: Ranked, folder: Path) -> Path:
+def _write_patch(state: SweepState, objectives: Objectives, first: Ranked, folder: Path) -> Path:
 
     path = folder / f"{state.name}_best.yaml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(as_patch(state.name, first.trial), encoding="utf-8")
+        said = "" if len(objectives) == 1 else said_of(first.trial, objectives)
+        path.write_text(as_patch(state.name, first.trial, said=said), encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror}); choose another --output-dir, or --no-patch"
@@ -104,9 +139,9 @@ def _write_patch(state: SweepState, first: Ranked, folder: Path) -> Path:
     return path
 
 
-def _print_heading(state: SweepState, order: list[Ranked], show_scores: bool) -> None:
+def _print_heading(state: SweepState, order: list[Ranked], show_scores: bool, metric: str) -> None:
     first = order[0]
-    click.echo(f"Best run: {state.name}_{first.trial.id} (score: {first.score!r})")
+    click.echo(f"Best run: {state.name}_{first.trial.id} ({metric}: {first.score!r})")
     tied = [other.trial.id for other in order[1:] if other.rank == 1]
     if tied:
         click.echo(f"Tied with: {', '.join(tied)} (the one of lower cost comes first, then the earlier one)")
@@ -116,12 +151,12 @@ def _print_heading(state: SweepState, order: list[Ranked], show_scores: bool) ->
             click.echo(f"  {item.rank}. {item.trial.id}: {item.score!r}{_cost(item)}")
 
 
-def _print_top(top: list[Ranked]) -> None:
+def _print_top(top: list[Ranked], metric: str) -> None:
 
     click.echo(f"\nTop {len(top)} configurations (only what differs between them):")
     names = differing(top)
     for item in top:
-        click.echo(f"  {item.rank}. {item.trial.id} (score: {item.score!r}{_cost(item)})")
+        click.echo(f"  {item.rank}. {item.trial.id} ({metric}: {item.score!r}{_cost(item)})")
         for name in names:
             if name in item.trial.params:
                 click.echo(f"       {name}: {format_value(item.trial.params[name])}")

@@ -15,6 +15,7 @@ from sweeptui.core.ansi import sanitize
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.logs import LogTail, colours_wanted
+from sweeptui.core.stores.wandb.book import standing
 from sweeptui.folders import existing_sweep, sweeps_dir
 from sweeptui.survey import living_jobs, open_sweep, sight, sightings
 
@@ -88,6 +89,8 @@ def show(*, sweep: str, as_json: bool, root: Path) -> int:
     by = f", run by {shape['holder']}" if shape["holder"] else ""
     because = f": {shape['reason']}" if shape["reason"] else ""
     click.echo(f"{shape['name']} is {shape['state']}{because}{by}")
+    if shape["wandb"] and (mirror := standing(folder)) is not None:
+        click.echo(mirror.sentence(time.time()))
     if taken_over:
         click.echo(f"warm start: {taken_over}")
     rows = [("TRIAL", "STATUS", "SCORE", "COST", "TRY", "REASON")]

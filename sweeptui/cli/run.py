@@ -38,6 +38,9 @@ FIELDS = {
     "recipe_module": "recipe_module",
     "train_entrypoint": "train_entrypoint",
     "eval_entrypoint": "eval_entrypoint",
+    "store": "store",
+    "wandb_project": "wandb.project",
+    "wandb_entity": "wandb.entity",
 }
 """Option -> the field of the configuration that it sets."""
 EXIT_USAGE = 2
@@ -86,6 +89,9 @@ def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--recipe-module", metavar="MODULE", help="The module with the training and evaluation functions.")
 @click.option("--train-entrypoint", metavar="NAME", help="Its training function.")
 @click.option("--eval-entrypoint", metavar="NAME", help="Its evaluation function.")
+@click.option("--store", type=click.Choice(["sqlite", "wandb"]), help="wandb: mirrored to W&B, too; see docs/wandb.md.")
+@click.option("--wandb-project", help="WANDB_PROJECT where not given.")
+@click.option("--wandb-entity", help="W&B user or team: WANDB_ENTITY, or the key's own, where not given.")
 @click.option("--new", is_flag=True, help="Start a new sweep even where an unfinished one of this recipe could go on.")
 @click.option(
     "--accept-changes",

@@ -28,7 +28,7 @@ EXIT_FAILED = 1
 @json_option
 @root_option
 def sync(*, sweep: str | None, as_json: bool, root: Path) -> int:
-    """Upload what the trials of a sweep, or of all, have logged to W&B offline.
+    """Bring W&B what it lacks of a sweep, or of all: what trials have logged offline, and mirrored sweeps.
 
     What was uploaded before is not uploaded again; what still runs is left for later.
     """
@@ -46,9 +46,27 @@ def sync(*, sweep: str | None, as_json: bool, root: Path) -> int:
                 found += 1
                 failed += each.state == "failed"
                 _tell(name, each, as_json=as_json)
-        if not found and not as_json:
+            mirrored = store.state.config.get("store") == "wandb"
+        if mirrored:
+            failed += not _catch_up(root, name, as_json=as_json)
+        elif not found and not as_json:
             click.echo(f"{name}: no trial has logged to W&B offline")
     return EXIT_FAILED if failed else 0
+
+
+def _catch_up(root: Path, name: str, *, as_json: bool) -> bool:
+    """Bring W&B what it does not have of a sweep that is mirrored there; whether it has it all now."""
+    from sweeptui.mirroring import sync as catch_up  # noqa: PLC0415
+
+    try:
+        said, done = catch_up(root, name), True
+    except UserError as error:
+        said, done = str(error), False
+    if as_json:
+        click.echo(json_line({"sweep": name, "mirror": "synced" if done else "failed", "said": said}))
+    else:
+        click.echo(f"{name}: {said}", err=not done)
+    return done
 
 
 def _tell(sweep: str, done: Synced, *, as_json: bool) -> None:

@@ -136,10 +136,14 @@ class SweepTool(Model):
     metric_source: Literal["report", "log", "wandb"] = "report"
     """Where the score comes from: what the script reports, its log, or its W&B run."""
     metric_regex: str | None = None
-    """For metric_source "log", with a group named score, and perhaps step, total and cost."""
+    """For metric_source "log", with a group named score, and perhaps step, total and cost. With several metrics each
+    has a group of its name instead."""
 
+    store: Literal["sqlite", "wandb"] = "sqlite"
+    """"wandb" mirrors the sweep to W&B besides, so that it can go on from there on any machine."""
     wandb: WandbConfig | None = None
-    """Where the W&B runs of the trials belong; without it, and with another metric_source, they are not told."""
+    """Where the sweep's and the trials' W&B runs belong; without it, another metric_source and another store, the
+    trials are not told."""
 
     train_timeout_s: Positive | None = None
     eval_timeout_s: Positive | None = None
@@ -237,15 +241,13 @@ class SweepTool(Model):
 
     @field_validator("metric_regex")
     @classmethod
-    def _regex_finds_a_score(cls, regex: str | None) -> str | None:
+    def _regex_is_one(cls, regex: str | None) -> str | None:
         if regex is None:
             return None
         try:
-            groups = re.compile(regex).groupindex
+            re.compile(regex)
         except re.error as error:
             raise mistake(f"is {regex!r}, which is no regular expression: {error}") from None
-        if "score" not in groups:
-            raise mistake(f"is {regex!r}; it needs a group named score, such as score=(?P<score>\\S+)")
         return regex
 
     @field_validator("retries")
@@ -268,8 +270,30 @@ class SweepTool(Model):
             text = "is missing, and metric_source is 'log'; give one with a group named score"
         elif self.metric_source != "log" and self.metric_regex is not None:
             text = f"is set, but metric_source is {self.metric_source!r}; set metric_source to 'log'"
+        elif self.metric_regex is not None:
+            groups = re.compile(self.metric_regex).groupindex
+            several = self.protein_config.metrics
+            for name in ["score"] if several is None else [each.name for each in several]:
+                if name not in groups and not name.isidentifier():
+                    text = f"cannot have a group named {name!r}; use letters, digits and _ in the metric's name"
+                elif name not in groups:
+                    text = f"is {self.metric_regex!r}; it needs a group named {name}, such as {name}=(?P<{name}>\\S+)"
         if text:
             raise mistakes(type(self).__name__, [(("metric_regex",), text, self.metric_regex)])
+        return self
+
+    @model_validator(mode="after")
+    def _wandb_is_asked_for_one_metric(self) -> Self:
+        if self.metric_source == "wandb" and self.protein_config.metrics is not None:
+            text = "is 'wandb', and there are several metrics, of which only one could be found; use 'report' or 'log'"
+            raise mistakes(type(self).__name__, [(("metric_source",), text, self.metric_source)])
+        return self
+
+    @model_validator(mode="after")
+    def _target_is_of_one_metric(self) -> Self:
+        if self.target_score is not None and self.protein_config.metrics is not None:
+            text = "is set, and there are several metrics, none of which is the score; remove target_score"
+            raise mistakes(type(self).__name__, [(("target_score",), text, self.target_score)])
         return self
 
     @property
@@ -281,7 +305,7 @@ class SweepTool(Model):
     @property
     def wandb_runs(self) -> WandbConfig | None:
         """What the trials' own W&B runs are told; None where they are told nothing."""
-        return self.wandb or (WandbConfig() if self.metric_source == "wandb" else None)
+        return self.wandb or (WandbConfig() if "wandb" in (self.metric_source, self.store) else None)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -295,8 +319,7 @@ class SweepTool(Model):
         """What must stay the same for old trials to mean the same."""
         return {
             "space": Space(self.space.distributions).to_json(),
-            "metric": self.protein_config.metric,
-            "goal": self.protein_config.goal,
+            "metrics": [[each.name, each.goal] for each in self.protein_config.objectives],
         }
 
     def to_json(self) -> dict[str, Any]:

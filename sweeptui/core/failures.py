@@ -46,15 +46,15 @@ def judge(
     end: JobExit,
     tail: str,
     *,
-    metric: str,
+    values: Mapping[str, float | None],
     needs_metric: bool,
-    score: float | None,
     where_looked: str = "",
 ) -> Verdict:
     """Say what the end of a job means.
 
-    `score` is the objective that the job reported (None: none, NaN or infinite: as reported); it only counts where
-    `needs_metric`, that is in the last stage of a trial. `where_looked` says for a missing one where it is not.
+    `values` are those of the objectives that were reported (None: none, NaN or infinite: as reported); they only
+    count where `needs_metric`, that is in the last stage of a trial. `where_looked` says for a missing one where it is
+    not.
     """
     if job.ask is not None and end.killed:
         return Verdict(job.ask, job.ask_reason)
@@ -74,12 +74,15 @@ def judge(
     if end.code != 0:
         return _failed(job, end, tail)
     if needs_metric:
-        if score is None:
-            how = "call sweeptui.report(score=...) or write a JSON line to $SWEEPTUI_REPORT"
-            said = where_looked or f"but never reported {metric!r}; {how}"
+        if missing := [name for name, value in values.items() if value is None]:
+            name = "score" if len(values) == 1 else missing[0]
+            call = f"{name}=..." if name.isidentifier() else f"**{{{name!r}: ...}}"
+            how = f"call sweeptui.report({call}) or write a JSON line to $SWEEPTUI_REPORT"
+            said = where_looked or f"but never reported {' and '.join(map(repr, missing))}; {how}"
             return Verdict(JobOutcome.NO_METRIC, f"{job.stage} exited with code 0 {said}")
-        if not math.isfinite(score):
-            return Verdict(JobOutcome.INVALID_METRIC, f"{metric!r} was reported as {score}")
+        for name, value in values.items():
+            if value is not None and not math.isfinite(value):
+                return Verdict(JobOutcome.INVALID_METRIC, f"{name!r} was reported as {value}")
     return Verdict(JobOutcome.COMPLETED, f"{job.stage} done in {end.run_s:.1f} s")
 
 

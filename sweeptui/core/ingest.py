@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.core import tracking
 from sweeptui.core.failures import judge, log_tail, tries_left
 from sweeptui.core.files import Files
-from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective
+from sweeptui.core.objectives import number_in
+from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective_values
 from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Report, Stage, TrialStatus
 from sweeptui.core.wandb_log import load_records, run_folders
 from sweeptui.core.wandb_source import Question, WandbReader, is_online
@@ -38,6 +39,7 @@ class Ingest:
         self._store = store
         self._tool = tool
         self._files = files
+        self._names = tuple(each.name for each in tool.protein_config.objectives)
         self._readers: dict[int, Reader] = {}
         self._questions: dict[int, Question] = {}
         """By job id: those that left no score on this machine, as far as W&B is asked for it."""
@@ -66,25 +68,46 @@ class Ingest:
     def _append(self, tx: Transaction, job: Job, parsed: list[ParsedReport]) -> dict[str, Any]:
         """Append reports to the job's curve; returns the trial's newest values."""
         if parsed:
-            metric = self._tool.protein_config.metric
-            rows = [
-                Report(
-                    trial=job.trial,
-                    job=job.id,
-                    stage=job.stage,
-                    at=tx.now,
-                    step=item.step,
-                    total_steps=item.total_steps,
-                    score=objective(item, metric),
-                    cost=item.cost,
-                    checkpoint=item.checkpoint,
-                    metrics=item.metrics,
-                )
-                for item in parsed
-            ]
+            rows = [self._report(job, item, tx.now) for item in parsed]
             tx.add_reports(rows)
             return self._newest(tx.trial(job.trial).metrics, rows, job.stage)
         return {}
+
+    def _report(self, job: Job, item: ParsedReport, at: float) -> Report:
+        values = objective_values(item, self._names)
+        # With several objectives each is a metric of its own name, whatever it was reported as.
+        own = {} if len(self._names) == 1 else {name: _plain(value) for name, value in values.items()}
+        return Report(
+            trial=job.trial,
+            job=job.id,
+            stage=job.stage,
+            at=at,
+            step=item.step,
+            total_steps=item.total_steps,
+            score=values.get(self._names[0]),
+            cost=item.cost,
+            checkpoint=item.checkpoint,
+            metrics={**item.metrics, **own},
+        )
+
+    def _values(self, job: Job, reports: list[Report]) -> dict[str, float | None]:
+        """The last value of each objective that the job reported; what an evaluation leaves out, its training did."""
+        first = self._names[0]
+        found: dict[str, float | None] = dict.fromkeys(self._names)
+        for report in reports:
+            if report.score is not None:
+                found[first] = report.score
+            for name in self._names[1:]:
+                value = number_in(report.metrics, name)
+                found[name] = found[name] if value is None else value
+        missing = [name for name, value in found.items() if value is None]
+        if len(found) > 1 and missing and job.stage is Stage.EVAL:
+            training = [report for report in self._store.reports(job.trial, Stage.TRAIN) if report.job < job.id]
+            newest = max((report.job for report in training), default=None)
+            for report in training:
+                if report.job == newest:
+                    found |= {name: value for name in missing if (value := number_in(report.metrics, name)) is not None}
+        return found
 
     def settled(self, job: Job, end: JobExit) -> bool:
         """Whether all is known that the end needs. While it is not, W&B is being asked, for a limited time."""
@@ -144,16 +167,16 @@ class Ingest:
             parsed.append(question.answer)
         fields = self._append(tx, job, parsed)
         reports = [r for r in self._store.reports(job.trial, job.stage) if r.job == job.id]
-        score = next((r.score for r in reversed(reports) if r.score is not None), None)
+        values = self._values(job, reports)
+        score = values[self._names[0]]
         cost, spent = self._cost(tx.trial(job.trial), job, reports, end)
         last_stage = job.stage is Stage.EVAL or not self._tool.has_eval
         verdict = judge(
             job,
             end,
             log_tail(self._files.log(job)) if end.code != 0 else "",
-            metric=self._tool.protein_config.metric,
+            values=values,
             needs_metric=last_stage,
-            score=score,
             where_looked=self._where_looked(job),
         )
         reason = verdict.reason
@@ -178,6 +201,9 @@ class Ingest:
         fields["spent"] = tx.trial(job.trial).spent + spent
         if job.stage is Stage.TRAIN:
             fields["cost"] = cost
+        if len(values) > 1 and last_stage and verdict.outcome.failure is None:
+            settled = {name: _plain(value) for name, value in values.items() if value is not None}
+            fields["metrics"] = {**fields.get("metrics", tx.trial(job.trial).metrics), **settled}
         fields |= self._consequence(tx, job, verdict.outcome, reason, last_stage, score)
         terminal = fields["status"].terminal
         if terminal:
@@ -268,3 +294,8 @@ class Ingest:
     def _wandb_reader(self, job: Job, offset: int) -> WandbReader:
         run_id = tracking.run_id(self._store.state.name, self._store.state.trials[job.trial], job)
         return WandbReader(self._files.wandb(job), run_id, self._tool.protein_config.metric, offset)
+
+
+def _plain(value: float) -> float | str:
+    """As metrics are stored: JSON has no NaN and no infinities."""
+    return value if math.isfinite(value) else str(value)

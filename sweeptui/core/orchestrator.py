@@ -89,8 +89,11 @@ class Orchestrator:
             fits=_fits(tool, config),
             prior=warmstart.observations(config),
             fidelity=self._views.fidelity,
-            # What an evaluation found is no point of the curve that the training reported.
-            curves=None if tool.has_eval else Curves(lambda number: store.scores(number, Stage.TRAIN)),
+            # What an evaluation found is no point of the training's curve, and a curve is of one metric.
+            curves=None
+            if tool.has_eval or tool.protein_config.metrics
+            else Curves(lambda number: store.scores(number, Stage.TRAIN)),
+            objectives=tool.protein_config.objectives,
         )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
         self._intents = Intents(store.state, files, self._suggestions, checkpoints)

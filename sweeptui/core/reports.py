@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.reporting import MARKER, MAX_LINE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 MAX_READ_BYTES = 4 * 1024 * 1024
@@ -72,6 +72,19 @@ def objective(report: ParsedReport, metric: str) -> float | None:
         return _number(report.metrics[metric])
     named = {"cost": report.cost, "step": report.step}.get(metric)
     return report.score if named is None else named
+
+
+def objective_values(report: ParsedReport, names: Sequence[str]) -> dict[str, float]:
+    """The values of the sweep's metrics that a report has, by their names.
+
+    One metric may be reported as `score` whatever its name; of several, each has its own.
+    """
+    if len(names) == 1:
+        value = objective(report, names[0])
+        return {} if value is None else {names[0]: value}
+    own = {"score": report.score, "cost": report.cost, "step": report.step}
+    found = {name: _number(report.metrics[name]) if name in report.metrics else own.get(name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 class _LineReader(ABC):

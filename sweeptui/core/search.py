@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
+    SerializerFunctionWrapHandler,
     SkipValidation,
     ValidationError,
     field_validator,
@@ -19,6 +20,7 @@ from sweeptui.core.distributions import DISTRIBUTIONS, Distribution, distributio
 from sweeptui.core.errors import FieldError, UserError
 from sweeptui.core.fields import Model, Text, mistake, mistakes, moved, name_in
 from sweeptui.core.methods import GROUP, METHODS, split
+from sweeptui.core.objectives import MAX_OBJECTIVES, Objective, Objectives
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space, leaves
 
@@ -87,11 +89,21 @@ class ParameterConfig(Model):
         }
 
 
+class MetricConfig(Model):
+    """One of several objectives."""
+
+    name: Text
+    """As it is reported."""
+    goal: Literal["maximize", "minimize"] = "maximize"
+
+
 class ProteinConfig(Model):
     """What is searched for, where, and how."""
 
     metric: Text = "score"
     goal: Literal["maximize", "minimize"] = "maximize"
+    metrics: list[MetricConfig] | None = None
+    """Two to four objectives at once, instead of metric and goal: the search is for their Pareto front."""
     method: str = "bayes"
     """"bayes" (Protein), "random", "sobol", "grid", "genetic", "ax", "optuna", "nevergrad" (of the last two any, as
     "optuna:GPSampler"), or a plug-in of the entry-point group sweeptui.optimizers."""
@@ -100,6 +112,34 @@ class ProteinConfig(Model):
     constraints: list[str] = Field(default_factory=list)
     """Conditions that every suggestion satisfies, such as "batch_size % minibatch_size == 0"."""
     settings: ProteinSettings = Field(default_factory=ProteinSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("metrics") is None:
+            return data
+        for field in ("metric", "goal"):
+            if field in data:
+                text = f"and {field} are both set; give each of metrics its name and goal, and remove {field}"
+                raise mistakes(cls.__name__, [(("metrics",), text, data["metrics"])])
+        return data
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_differ(cls, metrics: list[MetricConfig] | None) -> list[MetricConfig] | None:
+        if metrics is None:
+            return None
+        names = [each.name for each in metrics]
+        if not names:
+            raise mistake("is empty; give it two metrics or more, or use metric and goal")
+        if len(names) > MAX_OBJECTIVES:
+            raise mistake(
+                f"has {len(names)} metrics; the front of more than {MAX_OBJECTIVES} says nothing, so give fewer"
+            )
+        for name in names:
+            if names.count(name) > 1:
+                raise mistake(f"has {name!r} twice; name each metric once")
+        return metrics
 
     @field_validator("method")
     @classmethod
@@ -155,6 +195,34 @@ class ProteinConfig(Model):
             text = f"is 'grid', and {endless[0]} has no end of values; give it values, or use int_uniform"
             raise mistakes(type(self).__name__, [(("method",), text, self.method)])
         return self
+
+    @model_validator(mode="after")
+    def _first_metric_is_the_metric(self) -> Self:
+        if self.metrics is None:
+            return self
+        # Past the validation of assignments, which would come back here.
+        self.__dict__["metric"], self.__dict__["goal"] = self.metrics[0].name, self.metrics[0].goal
+        if len(self.metrics) == 1:
+            self.__dict__["metrics"] = None
+        elif self.settings.acquisition != "ei":
+            text = (
+                f"is {self.settings.acquisition!r}, and several metrics are searched by expected hypervolume; use 'ei'"
+            )
+            raise mistakes(type(self).__name__, [(("settings", "acquisition"), text, self.settings.acquisition)])
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        for name in ("metrics",) if self.metrics is None else ("metric", "goal"):
+            del fields[name]
+        return fields
+
+    @property
+    def objectives(self) -> Objectives:
+        if self.metrics is None:
+            return (Objective(self.metric, self.goal),)
+        return tuple(Objective(each.name, each.goal) for each in self.metrics)
 
     @property
     def space(self) -> Space:

@@ -112,6 +112,16 @@ def trial_created(change: Change) -> Trial:
     return Trial(number=change.trial, **{"created_at": change.at, **_typed(_TRIAL_TYPES, change.data)})
 
 
+def trial_from_json(data: Mapping[str, Any]) -> Trial:
+    """A trial from its fields as JSON has them; those that are missing are at their defaults."""
+    return Trial(**_typed(_TRIAL_TYPES, data))
+
+
+def job_from_json(data: Mapping[str, Any]) -> Job:
+    """A job from its fields as JSON has them; those that are missing are at their defaults."""
+    return Job(**_typed(_JOB_TYPES, data))
+
+
 def trial_changed(trial: Trial, data: Mapping[str, Any]) -> Trial:
     return replace(trial, **_typed(_TRIAL_TYPES, data))
 

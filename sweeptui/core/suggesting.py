@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from sweeptui.core.objectives import Objective, Objectives, values_of
 from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial, Suggestion
 from sweeptui.core.trial import FailureKind, Observation, Trial, TrialStatus
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Fidelity = Callable[[Trial], float]
 """The share of a whole training that a trial has had."""
+
+ONE = (Objective("score", "maximize"),)
+"""Where there is one, its name and goal have no say in what a history holds."""
 
 CONFIGURATION_FAILURES = frozenset(
     {
@@ -67,13 +71,18 @@ def reported_share(trial: Trial) -> float:
     return 1.0
 
 
-def observation(trial: Trial, cost: float, fidelity: Fidelity = reported_share) -> Observation | None:
-    """What `trial` teaches, or None where it has no score to teach."""
+def observation(
+    trial: Trial, cost: float, fidelity: Fidelity = reported_share, objectives: Objectives = ONE
+) -> Observation | None:
+    """What `trial` teaches, or None where it has no score to teach, or not that of every objective."""
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.STOPPED):
         return None
     if trial.score is None or not math.isfinite(trial.score):
         return None
-    return Observation(trial.number, trial.params, trial.score, cost, fidelity(trial))
+    if len(objectives) == 1:
+        return Observation(trial.number, trial.params, trial.score, cost, fidelity(trial))
+    scores = values_of(trial, objectives)
+    return None if scores is None else Observation(trial.number, trial.params, scores[0], cost, fidelity(trial), scores)
 
 
 def history(
@@ -85,6 +94,7 @@ def history(
     prior: Sequence[Observation] = (),
     fidelity: Fidelity = reported_share,
     curves: Curves | None = None,
+    objectives: Objectives = ONE,
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
@@ -106,7 +116,7 @@ def history(
         costs = [trial.cost for trial in done if trial.cost is not None and trial.cost > 0]
         typical = statistics.median(costs) if costs else 1.0
         found = (
-            (trial, observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical, fidelity))
+            (trial, observation(trial, trial.cost if trial.cost and trial.cost > 0 else typical, fidelity, objectives))
             for trial in done
         )
         return [(trial, item) for trial, item in found if item is not None]
@@ -142,12 +152,14 @@ class Suggestions:
         prior: Sequence[Observation] = (),
         fidelity: Fidelity = reported_share,
         curves: Curves | None = None,
+        objectives: Objectives = ONE,
     ) -> None:
         self._service = service
         self._prior = prior
         self._curves = curves
         self._ahead = ahead
         self._fits = fits
+        self._objectives = objectives
         self._fidelity = fidelity
         self._ready: list[tuple[int, Suggestion]] = []
         self._requested: int | None = None
@@ -195,7 +207,9 @@ class Suggestions:
             known = trials[basis].known_ends if basis in trials else 0
         prepared = [PendingTrial(n, item.params) for n, item in self._ready]
         self._requested = number
-        told = history(trials, number, known, prepared, self._fits, self._prior, self._fidelity, self._curves)
+        told = history(
+            trials, number, known, prepared, self._fits, self._prior, self._fidelity, self._curves, self._objectives
+        )
         self._service.request(told, number, 1)
 
     def next(self, number: int) -> Suggestion | None:

@@ -31,12 +31,13 @@ LISTS = (
 )
 """Placeholders of a command that stand for all parameters, as the macros of W&B's sweep files do."""
 
+FINISH_TIMEOUT_S = "600"
 MAX_NAME_CHARS = 30
 """Of the sweep's name in a run's id, which may have 64 characters in all."""
 
 
 class WandbConfig(Model):
-    """The W&B runs of the trials. What is not given here is left to the environment, and to the script."""
+    """The W&B runs of a sweep and its trials. What is not given here is left to the environment, and to the script."""
 
     project: Text | None = None
     entity: Text | None = None
@@ -46,6 +47,8 @@ class WandbConfig(Model):
     nested: dict[str, list[Text]] = Field(default_factory=dict)
     """Parameters that `wandb.config` has in groups: "optimizer.lr" by ["optimizer", "lr"]. All others it has by their
     whole name."""
+    lease_ttl_s: Positive = 60.0
+    """With store "wandb": after how long without a sign of the machine that runs the sweep another one takes over."""
     metric_timeout_s: Positive = 60.0
     """With metric_source "wandb": how long W&B may be asked for the score of a trial that left none on this machine."""
 
@@ -65,6 +68,8 @@ def environment(wandb: WandbConfig, sweep: str, files: Files, trial: Trial, job:
         "WANDB_ENTITY": wandb.entity,
         "WANDB_MODE": wandb.mode,
         "WANDB_NOTES": wandb.notes,
+        # Else a script waits for days at its end where W&B is away. What it has not sent stays on its disk.
+        "WANDB_FINISH_TIMEOUT": None if "WANDB_FINISH_TIMEOUT" in os.environ else FINISH_TIMEOUT_S,
     }
     return {name: value for name, value in given.items() if value is not None} | {
         "WANDB_RUN_ID": run_id(sweep, trial, job),

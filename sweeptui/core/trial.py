@@ -227,3 +227,5 @@ class Observation:
     cost: float
     fidelity: float = 1.0
     """Share of the full training that was done: 1 unless a scheduler stopped it early."""
+    scores: tuple[float, ...] = ()
+    """With several objectives, the value of each, `score` being that of the first; empty with one."""

@@ -43,6 +43,12 @@ def copied(name: str, theirs: SweepTool, trials: Mapping[int, Trial], tool: Swee
             f"warm_start is {name!r}, and method {tool.protein_config.method!r} cannot learn from another sweep; use"
             f" --method {METHOD} or leave warm_start out"
         )
+    if theirs.protein_config.metrics or tool.protein_config.metrics:
+        whose = "this sweep" if tool.protein_config.metrics else "it"
+        raise UserError(
+            f"warm_start is {name!r}, and {whose} has several metrics, of which only one could be taken over; leave"
+            " warm_start out"
+        )
     for field in ("goal", "metric"):
         old, new = getattr(theirs.protein_config, field), getattr(tool.protein_config, field)
         if old != new:

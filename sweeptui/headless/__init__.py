@@ -40,6 +40,7 @@ def run(session: Session, *, as_json: bool = False, quiet: bool = False, detach:
     one kills them at once, a third one leaves. A terminal that goes away (SIGHUP) leaves them running.
     """
     narrator = _narrator(session.path, session.tool, as_json=as_json, quiet=quiet)
+    session.say = lambda message: narrator.say(message, about="wandb")
     received: list[int] = []
 
     def on_signal(signum: int, _frame: FrameType | None) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core import warmstart
-from sweeptui.core.analysis.summary import recipe_of
+from sweeptui.core.analysis.summary import metrics_json, recipe_of, scores_json
+from sweeptui.core.objectives import objectives_of
 from sweeptui.core.state import Change, ChangeKind
 from sweeptui.core.trial import JobState, Stage, TrialStatus, trial_id
 
@@ -53,8 +54,7 @@ def started(state: SweepState, at: float) -> Event:
             "dispatcher": config.get("dispatcher_type"),
             "scheduler": config.get("scheduler"),
             "method": protein.get("method"),
-            "metric": protein.get("metric"),
-            "goal": protein.get("goal"),
+            **metrics_json(objectives_of(config)),
             "seed": config.get("seed"),
             "known_trials": len(state.trials),
             "warm_start": warmstart.told(config),
@@ -113,7 +113,7 @@ def _trial_status(change: Change, state: SweepState) -> Event:
     status = TrialStatus(change.data["status"])
     data: dict[str, Any] = {"status": status.value, "reason": change.data.get("reason", "")}
     if status.terminal:
-        data |= {"score": trial.score, "cost": trial.cost}
+        data |= {"score": trial.score, **scores_json(trial, objectives_of(state.config)), "cost": trial.cost}
     if status is TrialStatus.FAILED:
         data["failure"] = change.data.get("failure")
     return Event("trial_status", change.at, change.trial, data)

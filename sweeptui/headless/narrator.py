@@ -67,9 +67,9 @@ class Narrator:
             if job.id not in new:
                 self._events.put(Event("adopted", time.time(), job.trial, job=job))
 
-    def say(self, message: str) -> None:
+    def say(self, message: str, about: str = "sweep") -> None:
         """Tell something that is no change of the store's. Safe in a signal handler."""
-        self._events.put(Event("note", time.time(), data={"about": "sweep", "message": message}))
+        self._events.put(Event("note", time.time(), data={"about": about, "message": message}))
 
     def close(self, state: SweepState | None = None, summary: dict[str, Any] | None = None) -> None:
         """Print what is left, then the summary, and wait until it is out."""

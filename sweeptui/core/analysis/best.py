@@ -43,15 +43,15 @@ def as_yaml(params: Mapping[str, Any]) -> str:
     return yaml.safe_dump(nested(params), sort_keys=False, default_flow_style=False, allow_unicode=True, width=1000)
 
 
-def as_patch(sweep: str, trial: Trial, name: str = BEST) -> str:
+def as_patch(sweep: str, trial: Trial, name: str = BEST, said: str = "") -> str:
     """Return a Hydra config patch: what `+trainer/patch=<file without .yaml>` applies.
 
-    `name`: of the file, behind the sweep's and without its ending.
+    `name`: of the file, behind the sweep's and without its ending; `said`: its scores, where it has several.
     """
     what = "Best hyperparameters" if name == BEST else "Hyperparameters"
     return (
         "# @package _global_\n"
-        f"# {what} of sweep {sweep}: {trial.id}, score {trial.score!r}\n"
+        f"# {what} of sweep {sweep}: {trial.id}, {said or f'score {trial.score!r}'}\n"
         f"# Apply with: +trainer/patch={sweep}_{name}\n\n"
         f"{as_yaml(trial.params)}"
     )

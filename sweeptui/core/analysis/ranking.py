@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeptui.core.trial import Trial, TrialStatus
+from sweeptui.core.objectives import SCORED
+from sweeptui.core.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-SCORED = frozenset({TrialStatus.COMPLETED, TrialStatus.STOPPED})
-"""The states whose score is a result."""
+__all__ = ["SCORED", "Ranked", "ranked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,15 @@ class Ranked:
     score: float
 
 
-def ranked(trials: Iterable[Trial], goal: str) -> list[Ranked]:
+def ranked(trials: Iterable[Trial], goal: str, value: Callable[[Trial], float | None] | None = None) -> list[Ranked]:
     """Return the trials that have a result, best first.
 
-    `goal` is "maximize" or "minimize". Equal scores are ordered by lower cost (an unknown cost last), then by number.
+    `goal` is "maximize" or "minimize"; `value` is what they are ranked by, the score where not given. Equal scores are
+    ordered by lower cost (an unknown cost last), then by number.
     """
     sign = -1.0 if goal == "maximize" else 1.0
-    scored = [
-        (trial, trial.score)
-        for trial in trials
-        if trial.status in SCORED and trial.score is not None and math.isfinite(trial.score)
-    ]
+    values = ((trial, trial.score if value is None else value(trial)) for trial in trials if trial.status in SCORED)
+    scored = [(trial, score) for trial, score in values if score is not None and math.isfinite(score)]
     scored.sort(key=lambda pair: (sign * pair[1], math.inf if pair[0].cost is None else pair[0].cost, pair[0].number))
     result: list[Ranked] = []
     for position, (trial, score) in enumerate(scored, start=1):

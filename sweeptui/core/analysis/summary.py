@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core import warmstart
 from sweeptui.core.analysis.ranking import ranked
+from sweeptui.core.objectives import front, objectives_of, value_of
 from sweeptui.core.state import SweepStatus
+from sweeptui.core.stores.wandb.book import standing
 from sweeptui.core.trial import TrialStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sweeptui.core.config import SweepTool
+    from sweeptui.core.objectives import Objectives
     from sweeptui.core.state import SweepState
     from sweeptui.core.trial import Job, Trial
 
@@ -67,12 +71,12 @@ def recipe_of(state: SweepState) -> str:
 
 
 def goal(state: SweepState) -> str:
-    """Return "maximize" or "minimize"."""
-    return str(state.config.get("protein_config", {}).get("goal", "maximize"))
+    """Return "maximize" or "minimize": of the first objective, where there are several."""
+    return objectives_of(state.config)[0].goal
 
 
 def best_trial(state: SweepState) -> Trial | None:
-    """Return the trial that `best` puts first."""
+    """Return the trial that is the best in the first objective."""
     order = ranked(state.trials.values(), goal(state))
     return order[0].trial if order else None
 
@@ -81,6 +85,7 @@ def sweep_json(state: SweepState, *, label: str, path: str, holder: str | None) 
     """Return one element of `list --json`. `label` is what `truth` said, `holder` who runs it."""
     best = best_trial(state)
     config = state.config
+    objectives = objectives_of(config)
     return {
         "name": state.name,
         "state": label,
@@ -90,15 +95,24 @@ def sweep_json(state: SweepState, *, label: str, path: str, holder: str | None) 
         "counts": {status.value: state.counts[status] for status in TrialStatus},
         "trial_count": len(state.trials),
         "max_trials": config.get("max_trials"),
-        "metric": config.get("protein_config", {}).get("metric"),
-        "goal": goal(state),
-        "best": None if best is None else best_json(best),
+        **metrics_json(objectives),
+        "best": None if best is None else best_json(best, objectives),
+        **front_json(state),
         "holder": holder,
+        "wandb": _wandb_json(state, path),
         "created_at": state.created_at,
         "started_at": state.started_at,
         "ended_at": state.ended_at,
         "run_s": state.run_s,
     }
+
+
+def _wandb_json(state: SweepState, path: str) -> dict[str, Any] | None:
+    """Return how the mirror in W&B stands; None where the sweep has none."""
+    found = standing(Path(path)) if path and state.config.get("store") == "wandb" else None
+    if found is None:
+        return None
+    return {"state": found.state, "behind": found.behind, "since": found.since, "message": found.message}
 
 
 def unreadable_json(name: str, path: str, reason: str) -> dict[str, Any]:
@@ -129,11 +143,35 @@ def show_json(state: SweepState, jobs: Iterable[Job], *, label: str, path: str, 
     }
 
 
-def best_json(trial: Trial) -> dict[str, Any]:
+def metrics_json(objectives: Objectives) -> dict[str, Any]:
+    """What is searched for; `metrics` where it is more than one, of which `metric` is the first."""
+    first = {"metric": objectives[0].name, "goal": objectives[0].goal}
+    if len(objectives) == 1:
+        return first
+    return {**first, "metrics": [{"name": each.name, "goal": each.goal} for each in objectives]}
+
+
+def front_json(state: SweepState) -> dict[str, Any]:
+    """`front`, where there are several objectives: the trials that no other beats."""
+    objectives = objectives_of(state.config)
+    if len(objectives) == 1:
+        return {}
+    return {"front": [best_json(each.trial, objectives) for each in front(state.trials.values(), objectives)]}
+
+
+def scores_json(trial: Trial, objectives: Objectives) -> dict[str, Any]:
+    """`scores`, by the names of the metrics, where there are several."""
+    if len(objectives) == 1:
+        return {}
+    return {"scores": {each.name: value_of(trial, objectives, which) for which, each in enumerate(objectives)}}
+
+
+def best_json(trial: Trial, objectives: Objectives) -> dict[str, Any]:
     return {
         "id": trial.id,
         "number": trial.number,
         "score": trial.score,
+        **scores_json(trial, objectives),
         "cost": trial.cost,
         "params": dict(trial.params),
     }

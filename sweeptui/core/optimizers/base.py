@@ -81,6 +81,10 @@ class SpaceExhaustedError(Exception):
 
 
 class OptimizerFactory(Protocol):
-    """What `sweeptui.optimizers` entry points and the built-in names resolve to."""
+    """What `sweeptui.optimizers` entry points and the built-in names resolve to.
+
+    One that can search for several objectives at once takes `goals`, too: a goal for each, in the order of
+    `Observation.scores`; `goal` is the first.
+    """
 
     def __call__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> Optimizer: ...

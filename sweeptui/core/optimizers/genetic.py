@@ -11,6 +11,7 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.core.objectives import dominates
 from sweeptui.core.optimizers.base import Suggestion
 from sweeptui.core.optimizers.configurations import (
     check_not_exhausted,
@@ -34,6 +35,8 @@ CROSSOVER = 0.5
 """Chance that a child has two parents."""
 MUTATED = 2.0
 """How many axes a mutation changes, on average; at least one."""
+POPULATION = 16
+"""Parents, at least, with several objectives."""
 TRIES = 64
 """Children that were tried before are made again so often, with a wider reach each time."""
 
@@ -41,13 +44,18 @@ TRIES = 64
 class GeneticOptimizer:
     """A population that lives in the history: its parents are the Pareto front of score and cost.
 
+    With several `goals` they are the first fronts of all objectives, and tournaments are won by the front, then by the
+    crowding distance (NSGA-II); cost has no say then.
+
     Of the settings it takes `seed_with_search_center`, `num_random_samples` (the first generation) and
     `global_search_scale` (how far a mutation reaches). Raises `SpaceExhaustedError` when nothing is left.
     """
 
-    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
+    def __init__(
+        self, space: Space, *, goal: str, goals: Sequence[str] = (), settings: Mapping[str, Any], seed: int
+    ) -> None:
         self._space = space
-        self._sign = -1.0 if goal == "minimize" else 1.0
+        self._signs = [-1.0 if each == "minimize" else 1.0 for each in goals or (goal,)]
         self._seed = seed
         self._centre_first = bool(settings.get("seed_with_search_center", True))
         self._first_generation = int(settings.get("num_random_samples", 5))
@@ -60,7 +68,8 @@ class GeneticOptimizer:
             for part in (history.observations, history.failures, history.pending)
             for entry in part
         )
-        front = self._front(history.observations)
+        observations = [o for o in history.observations if is_complete(self._space, o.params)]
+        front = self._front(observations) if len(self._signs) == 1 else self._population(observations)
 
         def choose(number: int) -> Suggestion:
             rng = random.Random(stream_seed(self._seed, number, "genetic"))  # noqa: S311 - not cryptography
@@ -103,12 +112,12 @@ class GeneticOptimizer:
 
     def _front(self, observations: Sequence[Observation]) -> list[_Member]:
         """The observations that no other one beats, cheapest first. A cost that is not positive counts as the least."""
-        found = [o for o in observations if is_complete(self._space, o.params) and math.isfinite(o.score)]
+        found = [o for o in observations if math.isfinite(o.score)]
         known = [o.cost for o in found if o.cost > 0 and math.isfinite(o.cost)]
         least = min(known, default=1.0)
         members: list[_Member] = []
         rows = [
-            (o.cost if o.cost > 0 and math.isfinite(o.cost) else least, -self._sign * o.score, o.number, o)
+            (o.cost if o.cost > 0 and math.isfinite(o.cost) else least, -self._signs[0] * o.score, o.number, o)
             for o in found
         ]
         best = math.inf
@@ -119,15 +128,54 @@ class GeneticOptimizer:
         _measure_isolation(members)
         return members
 
+    def _population(self, observations: Sequence[Observation]) -> list[_Member]:
+        """With several objectives: the front, and as many fronts below it as make `POPULATION` parents."""
+        usable = [o for o in observations if len(o.scores) == len(self._signs) and all(map(math.isfinite, o.scores))]
+        left = [
+            (o, tuple(sign * score for sign, score in zip(self._signs, o.scores, strict=True)))
+            for o in sorted(usable, key=lambda o: o.number)
+        ]
+        members: list[_Member] = []
+        rank = 0
+        while left and len(members) < POPULATION:
+            front: list[tuple[Observation, tuple[float, ...]]] = []
+            for item in left:
+                if not any(dominates(other, item[1]) for _, other in front):
+                    front = [each for each in front if not dominates(item[1], each[1])]
+                    front.append(item)
+            taken = {o.number for o, _ in front}
+            left = [item for item in left if item[0].number not in taken]
+            found = [_Member(o.number, self._space.encode(o.params), 0.0, rank) for o, _ in front]
+            _measure_crowding(found, [point for _, point in front])
+            members += found
+            rank += 1
+        return members
+
 
 class _Member:
     """A trial of the front, at its place in the unit cube."""
 
-    def __init__(self, number: int, point: list[float], log_cost: float) -> None:
+    def __init__(self, number: int, point: list[float], log_cost: float, rank: int = 0) -> None:
         self.number = number
         self.point = point
         self.log_cost = log_cost
+        self.rank = rank
+        """How many fronts are above its own."""
         self.isolation = math.inf
+
+
+def _measure_crowding(members: list[_Member], points: Sequence[Sequence[float]]) -> None:
+    """How far apart the neighbours of each are, as shares of the front's range, summed over the objectives."""
+    for member in members:
+        member.isolation = 0.0
+    for objective in range(len(points[0])):
+        order = sorted(range(len(points)), key=lambda index: (points[index][objective], members[index].number))
+        span = points[order[-1]][objective] - points[order[0]][objective]
+        members[order[0]].isolation = members[order[-1]].isolation = math.inf
+        if not 0 < span < math.inf:
+            continue
+        for before, at, after in zip(order, order[1:], order[2:], strict=False):
+            members[at].isolation += (points[after][objective] - points[before][objective]) / span
 
 
 def _measure_isolation(members: list[_Member]) -> None:
@@ -138,8 +186,8 @@ def _measure_isolation(members: list[_Member]) -> None:
 
 
 def _tournament(front: Sequence[_Member], rng: random.Random) -> _Member:
-    """The more isolated of two."""
-    return max(rng.choice(front), rng.choice(front), key=lambda member: member.isolation)
+    """The one of the better front of two, and the more isolated of equals."""
+    return max(rng.choice(front), rng.choice(front), key=lambda member: (-member.rank, member.isolation))
 
 
 def _reflected(u: float) -> float:

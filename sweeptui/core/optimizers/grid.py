@@ -8,7 +8,7 @@ from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
 from sweeptui.core.optimizers.configurations import check_not_exhausted, is_new, used_configurations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sweeptui.core.optimizers.base import History
     from sweeptui.core.space import Space
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class GridOptimizer:
     """The first configuration in order that was not tried; the last parameter changes the fastest.
 
-    Goal, settings and seed have no say in it. Raises `ValueError` at construction for a space that is not finite, which
-    a configuration with this method cannot have, and `SpaceExhaustedError` when nothing is left.
+    Goals, settings and seed have no say in it. Raises `ValueError` at construction for a space that is not finite,
+    which a configuration with this method cannot have, and `SpaceExhaustedError` when nothing is left.
     """
 
-    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
-        del goal, settings, seed
+    def __init__(
+        self, space: Space, *, goal: str, goals: Sequence[str] = (), settings: Mapping[str, Any], seed: int
+    ) -> None:
+        del goal, goals, settings, seed
         if space.cardinality is None:
             raise ValueError("a grid needs a finite space")
         self._space = space

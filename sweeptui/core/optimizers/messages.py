@@ -9,7 +9,7 @@ from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial, Su
 from sweeptui.core.trial import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def request_line(request_id: int, history: History, first_number: int, n: int) -> bytes:
@@ -19,7 +19,7 @@ def request_line(request_id: int, history: History, first_number: int, n: int) -
     so the sweep's loop, for tens of milliseconds.
     """
     observations, curves, prior = (
-        ",".join(json.dumps([o.number, dict(o.params), o.score, o.cost, o.fidelity]) for o in part)
+        ",".join(json.dumps([o.number, dict(o.params), o.score, o.cost, o.fidelity, o.scores]) for o in part)
         for part in (history.observations, history.curves, history.prior)
     )
     failures = ",".join(json.dumps([f.number, dict(f.params), f.kind]) for f in history.failures)
@@ -33,12 +33,17 @@ def request_line(request_id: int, history: History, first_number: int, n: int) -
 
 def history_from_json(data: Mapping[str, Any]) -> History:
     return History(
-        observations=tuple(Observation(*item) for item in data["observations"]),
+        observations=tuple(_observation(item) for item in data["observations"]),
         failures=tuple(FailedTrial(*item) for item in data["failures"]),
         pending=tuple(PendingTrial(*item) for item in data["pending"]),
-        curves=tuple(Observation(*item) for item in data["curves"]),
-        prior=tuple(Observation(*item) for item in data["prior"]),
+        curves=tuple(_observation(item) for item in data["curves"]),
+        prior=tuple(_observation(item) for item in data["prior"]),
     )
+
+
+def _observation(item: Sequence[Any]) -> Observation:
+    number, params, score, cost, fidelity, scores = item
+    return Observation(number, params, score, cost, fidelity, tuple(scores))
 
 
 def suggestions_to_json(suggestions: Iterable[Suggestion]) -> list[dict[str, Any]]:

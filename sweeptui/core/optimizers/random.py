@@ -15,7 +15,7 @@ from sweeptui.core.optimizers.configurations import (
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sweeptui.core.optimizers.base import History
     from sweeptui.core.space import Space
@@ -25,12 +25,14 @@ class RandomOptimizer:
     """Uniform draws from the unit cube.
 
     The draw for trial k depends on (space, seed, k) alone, whatever the other trials gave, except that a finite space
-    is sampled without replacement. Goal and settings have no say in it. Where fewer than `n` configurations are left
+    is sampled without replacement. Goals and settings have no say in it. Where fewer than `n` configurations are left
     it returns those, and raises `SpaceExhaustedError` when there are none.
     """
 
-    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
-        del goal, settings
+    def __init__(
+        self, space: Space, *, goal: str, goals: Sequence[str] = (), settings: Mapping[str, Any], seed: int
+    ) -> None:
+        del goal, goals, settings
         self._space = space
         self._seed = seed
 

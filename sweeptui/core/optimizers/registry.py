@@ -6,6 +6,7 @@ Other packages add one by an entry point of the group `sweeptui.optimizers` whos
 from __future__ import annotations
 
 import importlib
+import inspect
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -15,10 +16,11 @@ from sweeptui.core.errors import UserError, hint
 from sweeptui.core.methods import GROUP, METHODS, split
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from sweeptui.core.optimizers.base import OptimizerFactory
+    from sweeptui.core.optimizers.base import Optimizer, OptimizerFactory
+    from sweeptui.core.space import Space
 
 IN_PROCESS = ("random", "grid")
 """They import nothing and cost nothing. All others run in a process of their own."""
@@ -70,6 +72,19 @@ def is_foreign(method: str) -> bool:
     """Whether only the library or plug-in behind it can tell whether it can be made."""
     name, _ = split(method)
     return name not in METHODS or bool(METHODS[name].library)
+
+
+def made(
+    factory: OptimizerFactory, space: Space, goals: Sequence[str], settings: Mapping[str, Any], seed: int
+) -> Optimizer:
+    """The optimizer for one goal or several. Raises `UserError` where it cannot search for several."""
+    if len(goals) == 1:
+        return factory(space, goal=goals[0], settings=settings, seed=seed)
+    taken = inspect.signature(factory).parameters.values()
+    if not any(each.name == "goals" or each.kind is each.VAR_KEYWORD for each in taken):
+        raise UserError("metrics: this method searches for one metric alone; use metric and goal, or another method")
+    several = cast("Callable[..., Optimizer]", factory)
+    return several(space, goal=goals[0], goals=tuple(goals), settings=settings, seed=seed)
 
 
 def resolve(method: str) -> OptimizerFactory:

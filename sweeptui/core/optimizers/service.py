@@ -66,14 +66,14 @@ class OptimizerService:
     the request. After `TRIES` failures the suggestions are random ones that say so in their provenance.
 
     `fileno()` is readable while a result waits, for the caller's selector. Raises `UserError` at construction for an
-    unknown method or settings that make no sense.
+    unknown method or settings that make no sense. `goals`: one for each objective.
     """
 
     def __init__(
         self,
         method: str,
         space: Space,
-        goal: str,
+        goals: Sequence[str],
         settings: Mapping[str, Any],
         seed: int,
         *,
@@ -83,9 +83,15 @@ class OptimizerService:
     ) -> None:
         registry.check(method, settings)
         self._in_process = not registry.needs_process(method)
-        hello = {"method": method, "space": space.to_json(), "goal": goal, "settings": dict(settings), "seed": seed}
+        hello = {
+            "method": method,
+            "space": space.to_json(),
+            "goals": list(goals),
+            "settings": dict(settings),
+            "seed": seed,
+        }
         self._worker = _Worker(worker_command, json.dumps(hello).encode() + b"\n", log_path, answer_timeout_s)
-        self._fallback = RandomOptimizer(space, goal=goal, settings=settings, seed=seed)
+        self._fallback = RandomOptimizer(space, goal=goals[0], settings=settings, seed=seed)
         self._results: queue.SimpleQueue[SuggestResult] = queue.SimpleQueue()
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._asked = 0

@@ -19,7 +19,7 @@ from sweeptui.core.optimizers.configurations import (
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sweeptui.core.optimizers.base import History
     from sweeptui.core.space import Space
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 class SobolOptimizer:
     """Trial k is point k of the sequence (Owen-scrambled, Joe and Kuo's directions), whatever the others gave.
 
-    Goal and settings have no say in it. In a space with integers or choices two points may be one configuration: the
+    Goals and settings have no say in it. In a space with integers or choices two points may be one configuration: the
     later one is drawn at random instead, and its provenance says so. Raises `SpaceExhaustedError` when nothing is left.
     """
 
-    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
-        del goal, settings
+    def __init__(
+        self, space: Space, *, goal: str, goals: Sequence[str] = (), settings: Mapping[str, Any], seed: int
+    ) -> None:
+        del goal, goals, settings
         self._space = space
         self._seed = seed
 

@@ -1,6 +1,6 @@
 """The optimizer process: `python -m sweeptui.core.optimizers.worker`, started by `OptimizerService`.
 
-First line on stdin: `{"method", "space", "goal", "settings", "seed"}`. Then one request a line:
+First line on stdin: `{"method", "space", "goals", "settings", "seed"}`. Then one request a line:
 `{"id", "first_number", "n", "history"}`. One answer a line on stdout: `{"id", "suggestions"}`, or `{"id", "error"}`
 with `"kind"` "exhausted", "user" or "failed". It ends when stdin does, also in the middle of a suggestion, so that it
 never outlives its sweep.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from sweeptui.core.errors import UserError
 from sweeptui.core.optimizers.base import SpaceExhaustedError
 from sweeptui.core.optimizers.messages import history_from_json, suggestions_to_json
-from sweeptui.core.optimizers.registry import resolve
+from sweeptui.core.optimizers.registry import made, resolve
 from sweeptui.core.space import Space
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _build(hello: dict[str, Any]) -> Optimizer | str:
     """The optimizer, or the user's mistake that stands in its way."""
     try:
         space = Space.from_json(hello["space"])
-        return resolve(hello["method"])(space, goal=hello["goal"], settings=hello["settings"], seed=hello["seed"])
+        return made(resolve(hello["method"]), space, hello["goals"], hello["settings"], hello["seed"])
     except UserError as error:
         return str(error)
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sweeptui.core.objectives import objectives_of
 from sweeptui.core.stores.connection import connect, store_errors
 from sweeptui.core.stores.lease import LeaseKeeper
 from sweeptui.core.stores.migration import checked_version
@@ -69,5 +70,5 @@ def glance(path: Path, newest: int, many: int) -> Glance:
 
 
 def _best(db: sqlite3.Connection, state: SweepState) -> tuple[Trial, ...]:
-    sign = "" if state.config.get("protein_config", {}).get("goal") == "minimize" else "-"
+    sign = "" if objectives_of(state.config)[0].goal == "minimize" else "-"
     return tuple(trial_from(row) for row in db.execute(_BEST.format(sign=sign), (sys.float_info.max,)))

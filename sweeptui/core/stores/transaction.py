@@ -216,6 +216,54 @@ class Transaction:
         self._update("sweep", "id", 1, change.data)
         self._sweep.update(change.data)
 
+    def copy_trial(self, trial: Trial, jobs: Iterable[Job]) -> None:
+        """Make a trial and its jobs, oldest first, what they are in another copy of this sweep.
+
+        What is so already is not written.
+        """
+        try:
+            old = self.trial(trial.number)
+        except KeyError:
+            first = {name: getattr(trial, name) for name in ("params", "seed", "provenance", "created_at")}
+            change = self.record(ChangeKind.TRIAL_CREATED, first, trial=trial.number)
+            old = trial_created(change)
+            self._insert("trials", {"number": trial.number, **change.data})
+            self._last_trial = max(self._last_trial, trial.number)
+        for job in jobs:
+            old = self._copy_job(old, job)
+        changed = {each.name: getattr(trial, each.name) for each in fields(Trial)}
+        self._change_trial(old, changed)
+        self._trials[trial.number] = trial
+
+    def _copy_job(self, owner: Trial, job: Job) -> Trial:
+        try:
+            old = self.job(job.id)
+        except KeyError:
+            first = {name: getattr(job, name) for name in ("id", "stage", "attempt", "argv", "created_at")}
+            change = self.record(ChangeKind.JOB_CREATED, first, trial=job.trial)
+            old = job_created(change)
+            self._insert("jobs", {"trial": job.trial, **change.data})
+            owner = attempt_counted(owner, job)
+            counted = {"attempt": owner.attempt, "eval_attempt": owner.eval_attempt}
+            self._update("trials", "number", owner.number, counted)
+            self._last_job = max(self._last_job, job.id)
+        data = {each.name: getattr(job, each.name) for each in fields(Job)}
+        data = {name: value for name, value in data.items() if getattr(old, name) != value}
+        if data:
+            change = self.record(ChangeKind.JOB_CHANGED, {"id": job.id, **data}, trial=job.trial)
+            self._update("jobs", "id", job.id, {name: change.data[name] for name in data})
+        self._jobs[job.id] = job
+        self._running[job.trial] = None if job.state is JobState.ENDED else job
+        return owner
+
+    def copy_sweep(self, values: Mapping[str, Any]) -> None:
+        """Make the sweep's own fields what they are in another copy of it."""
+        data = {name: value for name, value in values.items() if self._sweep_field(name) != value}
+        if data:
+            change = self.record(ChangeKind.SWEEP_CHANGED, data)
+            self._update("sweep", "id", 1, change.data)
+            self._sweep.update(change.data)
+
     def add_command(self, verb: str, args: Mapping[str, Any]) -> int:
         """Enter a command; its id. `SqliteStore.submit` is the way to this from other processes."""
         cursor = self._db.execute(

@@ -76,6 +76,10 @@ def environment(spec: dict[str, Any]) -> dict[str, str]:
     params = folder / "params.json"
     params.write_text(json.dumps(spec["params"]))
     environ = {**os.environ, "SWEEPTUI_TRIAL_DIR": str(folder), "SWEEPTUI_PARAMS": str(params)}
+    if spec.get("wandb_config"):
+        config = folder / "wandb-config.yaml"
+        config.write_text(spec["wandb_config"])
+        environ.update(WANDB_SWEEP_PARAM_PATH=str(config), WANDB_DIR=str(folder))
     environ["SWEEPTUI_REPORT_STDOUT"] = "1"
     environ.pop("SWEEPTUI_REPORT", None)
     environ.setdefault("PYTHONUNBUFFERED", "1")

@@ -107,11 +107,22 @@ def run_of(spec: JobSpec) -> str:
         "argv": list(spec.argv),
         "trial_dir": spec.remote_dir or f"sweeptui_trials/{spec.token}",
         "params": _params(spec.trial_dir),
+        "wandb_config": _wandb_config(spec.env.get("WANDB_SWEEP_PARAM_PATH")),
         "timeout_s": spec.timeout_s,
         "grace_s": spec.grace_s,
     }
     source = (files("sweeptui.dispatchers.skypilot") / "runner.py").read_text()
     return f"exec {shlex.join(['python3', '-c', source, json.dumps(told)])}"
+
+
+def _wandb_config(path: str | None) -> str | None:
+    """What `wandb.init()` takes the job's config from; None where it is told nothing."""
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return None
 
 
 def _params(trial_dir: Path) -> Mapping[str, Any]:

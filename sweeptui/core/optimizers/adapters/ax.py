@@ -1,6 +1,6 @@
 """Ax (BoTorch) with its own defaults: `method: ax`.
 
-Ax is told the scores, that a trial failed, and what is pending. It is not told what trials cost.
+Ax is told the scores, one or several, that a trial failed, and what is pending. It is not told what trials cost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sweeptui.core.optimizers.adapters.streams import seeded
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sweeptui.core.distributions import Distribution
     from sweeptui.core.optimizers.adapters.events import Event
@@ -34,12 +34,24 @@ METRIC = "objective"
 class AxOptimizer:
     """A fresh client for each suggestion, filled from the history: what it suggests depends on nothing else."""
 
-    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int, variant: str = "") -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        goal: str,
+        goals: Sequence[str] = (),
+        settings: Mapping[str, Any],
+        seed: int,
+        variant: str = "",
+    ) -> None:
         del settings
         if variant:
             raise UserError(f"method: 'ax' has no variants, and {variant!r} is given; use 'ax' alone")
         self._space = space
-        self._goal = goal
+        goals = goals or (goal,)
+        self._metrics = [METRIC if len(goals) == 1 else f"{METRIC}{index}" for index in range(len(goals))]
+        signs = ["" if each == "maximize" else "-" for each in goals]
+        self._objective = ", ".join(map("".join, zip(signs, self._metrics, strict=True)))
         self._seed = seed
         # Ax takes a parameter's name for an expression: dots would be read as attributes.
         self._names = {name: f"p{index}" for index, name in enumerate(space.axes)}
@@ -55,14 +67,15 @@ class AxOptimizer:
             client.configure_experiment(
                 parameters=[_parameter(self._names[name], self._space.distributions[name]) for name in self._names]
             )
-            client.configure_optimization(objective=METRIC if self._goal == "maximize" else f"-{METRIC}")
+            client.configure_optimization(objective=self._objective)
             client.configure_generation_strategy(initialization_random_seed=seed, initialize_with_center=not told)
             for event in told:
                 index = client.attach_trial(parameters=self._values(event.params))
                 if event.failed:
                     client.mark_trial_failed(trial_index=index)
-                elif event.score is not None:
-                    client.complete_trial(trial_index=index, raw_data={METRIC: event.score})
+                elif event.scores:
+                    data = dict(zip(self._metrics, event.scores, strict=True))
+                    client.complete_trial(trial_index=index, raw_data=data)
             [asked] = client.get_next_trials(max_trials=1).values()
         return self._space.decode([self._unit(name, asked[self._names[name]]) for name in self._names])
 

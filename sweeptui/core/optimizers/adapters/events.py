@@ -28,17 +28,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A trial as a library can be told about it. `score` is None where there is none; `failed` says why."""
+    """A trial as a library can be told about it. `failed` says why it has no scores."""
 
     number: int
     params: Params
-    score: float | None = None
+    scores: tuple[float, ...] = ()
+    """One for each objective, in the user's sign; empty where there is none."""
     failed: bool = False
 
 
 def events(space: Space, history: History) -> list[Event]:
-    """All trials inside `space`, by number: finished ones with their score, failed ones, and pending ones."""
-    found = [Event(o.number, o.params, o.score) for o in history.observations if math.isfinite(o.score)]
+    """All trials inside `space`, by number: finished ones with their scores, failed ones, and pending ones."""
+    scored = [(o, o.scores or (o.score,)) for o in history.observations]
+    found = [Event(o.number, o.params, scores) for o, scores in scored if all(map(math.isfinite, scores))]
     found += [Event(f.number, f.params, failed=True) for f in history.failures]
     found += [Event(p.number, p.params) for p in history.pending]
     return sorted((e for e in found if is_complete(space, e.params)), key=lambda event: event.number)

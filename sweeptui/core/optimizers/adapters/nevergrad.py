@@ -1,8 +1,9 @@
 """Optimizers of Nevergrad: `method: nevergrad` is `DEFAULT`, `method: nevergrad:TwoPointsDE` another one.
 
-Nevergrad is told the scores, and what is pending as what it has asked for. It is not told what trials cost, or that one
-failed: where a trial failed it is only not proposed again. Some choose by the number of trials to come, which a sweep
-may change at any time: they are given 100, or 1,000 once there are more, and so on.
+Nevergrad is told the scores (of several it makes one, by hypervolume), and what is pending as what it has asked for. It
+is not told what trials cost, or that one failed: where a trial failed it is only not proposed again. Some choose by the
+number of trials to come, which a sweep may change at any time: they are given 100, or 1,000 once there are more, and so
+on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sweeptui.core.optimizers.adapters.streams import seeded
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sweeptui.core.distributions import Distribution
     from sweeptui.core.optimizers.adapters.events import Event
@@ -41,7 +42,16 @@ class NevergradOptimizer:
     Raises `UserError` for an optimizer that Nevergrad does not have.
     """
 
-    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int, variant: str = "") -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        goal: str,
+        goals: Sequence[str] = (),
+        settings: Mapping[str, Any],
+        seed: int,
+        variant: str = "",
+    ) -> None:
         del settings
         self._name = variant or DEFAULT
         if self._name not in nevergrad.optimizers.registry:
@@ -52,7 +62,7 @@ class NevergradOptimizer:
                 f"method: {self._name!r} of Nevergrad cannot be asked while a trial is pending; use {DEFAULT!r}"
             )
         self._space = space
-        self._sign = -1.0 if goal == "maximize" else 1.0
+        self._signs = [-1.0 if each == "maximize" else 1.0 for each in goals or (goal,)]
         self._seed = seed
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
@@ -74,13 +84,14 @@ class NevergradOptimizer:
     def _replay(self, optimizer: Any, event: Event) -> None:
         """Let it choose again, so that its own notes are those of the sweep so far, and tell it what came."""
         candidate = optimizer.ask()
-        if event.score is None:
+        if not event.scores:
             return
         if self._params(candidate) != dict(event.params):
             # Chosen by somebody else, or before another result was in.
             candidate = optimizer.parametrization.spawn_child(new_value=self._values(event.params))
         try:
-            optimizer.tell(candidate, self._sign * event.score)
+            losses = [sign * score for sign, score in zip(self._signs, event.scores, strict=True)]
+            optimizer.tell(candidate, losses[0] if len(losses) == 1 else losses)
         except nevergrad.errors.TellNotAskedNotSupportedError:
             raise UserError(
                 f"method: {self._name!r} of Nevergrad cannot be told about trials that it did not choose, so nothing "

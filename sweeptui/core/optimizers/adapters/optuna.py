@@ -1,6 +1,6 @@
 """Any sampler of Optuna: `method: optuna` is its default (TPE), `method: optuna:GPSampler` another one.
 
-Optuna is told the scores, that a trial failed, and what is pending. It is not told what trials cost.
+Optuna is told the scores, one or several, that a trial failed, and what is pending. It is not told what trials cost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sweeptui.core.optimizers.adapters.events import suggest
 from sweeptui.core.optimizers.seeding import stream_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sweeptui.core.distributions import Distribution
     from sweeptui.core.optimizers.adapters.events import Event
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 DEFAULT = "TPESampler"
 STATELESS = ("TPESampler", "GPSampler", "RandomSampler")
 """They look at nothing but finished trials. Others keep notes on what they chose, so they must choose it again."""
+
+ONE_OBJECTIVE = ("CmaEsSampler",)
 
 OURS = {"GridSampler": "grid", "BruteForceSampler": "grid", "QMCSampler": "sobol"}
 """They follow a plan and not the results, and ours do so for every kind of parameter."""
@@ -43,14 +45,25 @@ class OptunaOptimizer:
     Raises `UserError` for a sampler that Optuna does not have, or that cannot be made without arguments.
     """
 
-    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int, variant: str = "") -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        goal: str,
+        goals: Sequence[str] = (),
+        settings: Mapping[str, Any],
+        seed: int,
+        variant: str = "",
+    ) -> None:
         del settings
         self._space = space
-        self._goal = goal
+        self._goals = list(goals or (goal,))
         self._seed = seed
         self._name = variant or DEFAULT
         self._method = f"optuna:{self._name}"
         self._sampler_class = _sampler_class(self._name)
+        if len(self._goals) > 1 and self._name in ONE_OBJECTIVE:
+            raise UserError(f"method: {self._method!r} searches for one metric alone; use 'optuna:NSGAIISampler'")
         self._axes = {name: _distribution(space.distributions[name]) for name in space.axes}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -62,7 +75,7 @@ class OptunaOptimizer:
     def choose(self, told: list[Event], number: int) -> Params:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a sampler is experimental, as each of them was at first
-            study = optuna.create_study(direction=self._goal, sampler=self._sampler(number))
+            study = optuna.create_study(directions=self._goals, sampler=self._sampler(number))
             if self._name in STATELESS:
                 study.add_trials([self._frozen(event) for event in told])
             else:
@@ -80,17 +93,19 @@ class OptunaOptimizer:
             raise UserError(f"method: {self._method!r} cannot be made: {error}") from None
 
     def _frozen(self, event: Event) -> optuna.trial.FrozenTrial:
-        state = TrialState.RUNNING if event.score is None else TrialState.COMPLETE
+        state = TrialState.COMPLETE if event.scores else TrialState.RUNNING
         state = TrialState.FAIL if event.failed else state
-        return create_trial(state=state, value=event.score, params=self._values(event), distributions=self._axes)
+        return create_trial(
+            state=state, values=event.scores or None, params=self._values(event), distributions=self._axes
+        )
 
     def _replay(self, study: optuna.Study, event: Event) -> None:
         study.enqueue_trial(self._values(event))
         trial = study.ask(self._axes)
         if event.failed:
             study.tell(trial, state=TrialState.FAIL)
-        elif event.score is not None:
-            study.tell(trial, event.score)
+        elif event.scores:
+            study.tell(trial, event.scores)
 
     def _values(self, event: Event) -> dict[str, Any]:
         return {name: self._value(name, event.params[name]) for name in self._axes}

@@ -32,13 +32,13 @@ def log_expected_improvement(
     Stable where the improvement is tiny, and with a usable gradient there (Ament et al. 2023, arXiv:2310.20708).
     """
     z = (mean - incumbent) / std
-    log_h = _log_improvement(z)
+    log_h = log_improvement(z)
     slope = np.exp(log_ndtr(z) - log_h)
     value = log_h + np.log(std) - cost_weight * log_cost
     return value, slope / std, (1 - z * slope) / std, np.full_like(mean, -cost_weight)
 
 
-def _log_improvement(z: Array) -> Array:
+def log_improvement(z: Array) -> Array:
     """log(phi(z) + z Phi(z)) = log phi(z) + log(1 - |z| sqrt(pi/2) erfcx(|z|/sqrt 2)) below 0; far out 1/z^2."""
     near = np.maximum(z, -1.0)
     log_near = np.log(np.exp(-0.5 * near**2 - _LOG_SQRT_2PI) + near * np.exp(log_ndtr(near)))

@@ -2,228 +2,48 @@
 
 from __future__ import annotations
 
-import math
-import random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from sweeptui.core.optimizers.base import Suggestion
-from sweeptui.core.optimizers.configurations import (
-    check_not_exhausted,
-    configuration_key,
-    draw_unused,
-    is_complete,
-    is_new,
-    one_by_one,
-)
+from sweeptui.core.errors import UserError
+from sweeptui.core.optimizers.configurations import one_by_one
 from sweeptui.core.optimizers.protein.axes import Axes
-from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
-from sweeptui.core.optimizers.protein.fidelity import FOREIGN, usable
-from sweeptui.core.optimizers.protein.gp import ModelError
-from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
-from sweeptui.core.optimizers.protein.targets import (
-    MAX_TRAINING,
-    complete_front,
-    training_subset,
-    usable_costs,
-)
-from sweeptui.core.optimizers.seeding import stream_seed
+from sweeptui.core.optimizers.protein.several import FrontTurn
+from sweeptui.core.optimizers.protein.turn import ScoreTurn
 from sweeptui.core.settings import ProteinSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial
+    from sweeptui.core.optimizers.base import History, Suggestion
     from sweeptui.core.space import Space
-    from sweeptui.core.trial import Observation, Params
-
-MIN_OBSERVATIONS = 2
-MORE_DRAWS = 7
-"""Of candidates from the whole space, where constraints forbid most of it."""
 
 
 class ProteinOptimizer:
     """Centre, then Sobol points, then candidates around the Pareto front judged by Gaussian processes.
 
-    `settings`: see `ProteinSettings`. Raises `UserError` for settings that make no sense. Where fewer than `n`
-    configurations are left `suggest` returns those, and raises `SpaceExhaustedError` when there are none.
+    With several `goals` the search is for the Pareto front. `settings`: see `ProteinSettings`. Raises `UserError` for
+    settings that make no sense. Where fewer than `n` configurations are left `suggest` returns those, and raises
+    `SpaceExhaustedError` when there are none.
     """
 
-    def __init__(self, space: Space, *, goal: str, settings: Mapping[str, Any], seed: int) -> None:
+    def __init__(
+        self, space: Space, *, goal: str, goals: Sequence[str] = (), settings: Mapping[str, Any], seed: int
+    ) -> None:
         self._space = space
-        self._sign = -1.0 if goal == "minimize" else 1.0
+        self._signs = [-1.0 if each == "minimize" else 1.0 for each in goals or (goal,)]
         self._options = ProteinSettings.from_mapping(settings)
         self._seed = seed
         self._axes = Axes(space)
+        if len(self._signs) > 1 and self._options.acquisition != "ei":
+            raise UserError(f"settings.acquisition is {self._options.acquisition!r}, which is for one metric; use 'ei'")
         # Sums over several threads round differently from machine to machine, and matrices as small as these are
         # slower with them: one thread keeps suggestions reproducible, and leaves the cores to the trials.
         self._threads = ThreadpoolController()
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
         with self._threads.limit(limits=1):
-            turn = _Turn(self._space, self._axes, self._options, self._sign, self._seed, history)
+            kind = ScoreTurn if len(self._signs) == 1 else FrontTurn
+            turn = kind(self._space, self._axes, self._options, self._signs, self._seed, history)
             return one_by_one(turn.suggest, first_number, n)
-
-
-class _Turn:
-    """One call of `suggest`: each suggestion is pending for the next."""
-
-    def __init__(
-        self, space: Space, axes: Axes, options: ProteinSettings, sign: float, seed: int, history: History
-    ) -> None:
-        self._space, self._axes, self._options, self._sign, self._seed = space, axes, options, sign, seed
-        # A long history is gone through once: this is what the time of a suggestion grows with.
-        observed = _inside(space, history.observations)
-        failed = _inside(space, history.failures)
-        waiting = _inside(space, history.pending)
-        self._prior = [observation for observation in _inside(space, history.prior) if math.isfinite(observation.score)]
-        tried = [*(o.params for o in observed), *(f.params for f in failed), *(w.params for w in waiting)]
-        self._used = {configuration_key(space, params) for params in tried}
-        self._observations = [observation for observation in observed if math.isfinite(observation.score)]
-        curves = [point for point in _inside(space, history.curves) if math.isfinite(point.score)]
-        self._rows = [*self._prior, *sorted([*self._observations, *curves], key=lambda o: (o.number, -o.fidelity))]
-        """What the models learn from."""
-        self._failed = self._points([trial.params for trial in failed])
-        pending = [trial.params for trial in waiting]
-        self._running = [configuration_key(space, params) for params in pending]
-        self._unbelieved = self._points(pending)
-        self._trials = len(self._observations)
-        self._position = self._trials + len(self._failed) + len(pending)
-        self._surrogate: Surrogate | None = None
-
-    def suggest(self, number: int) -> Suggestion:
-        suggestion = self._choose(number)
-        self._used.add(configuration_key(self._space, suggestion.params))
-        self._running.append(configuration_key(self._space, suggestion.params))
-        self._unbelieved = np.concatenate([self._unbelieved, self._points([suggestion.params])])
-        self._position += 1
-        return suggestion
-
-    def _choose(self, number: int) -> Suggestion:
-        check_not_exhausted(self._space, self._used)
-        options = self._options
-        if len(self._prior) < MIN_OBSERVATIONS:
-            if self._position == 0 and options.seed_with_search_center:
-                return Suggestion(self._space.center(), {"method": "center"})
-            designed = options.num_random_samples + int(options.seed_with_search_center)
-            if self._position < designed or self._trials + len(self._prior) < MIN_OBSERVATIONS:
-                return self._sobol(number)
-        if self._trials and options.resample_frequency and number % options.resample_frequency == 0:
-            return self._resample()
-        try:
-            return self._model(number)
-        except ModelError as error:
-            return self._random(number, f"drawn at random because {error}")
-
-    def _sobol(self, number: int) -> Suggestion:
-        point = sobol_point(self._axes, stream_seed(self._seed, "sobol"), number)
-        params = self._space.decode(point.tolist())
-        if not is_new(self._space, params, self._used):
-            return self._random(number)
-        return Suggestion(params, {"method": "sobol"})
-
-    def _random(self, number: int, fallback: str = "") -> Suggestion:
-        rng = random.Random(stream_seed(self._seed, number, "random"))  # noqa: S311 - not cryptography
-        provenance = {"method": "random", "fallback": fallback} if fallback else {"method": "random"}
-        return Suggestion(draw_unused(self._space, self._used, rng), provenance)
-
-    def _resample(self) -> Suggestion:
-        """The configuration of the front that was run the fewest times, the cheapest of those."""
-        scores, costs, shares = self._targets(self._observations)
-        ended = [o for o in self._observations if o.fidelity >= 1]
-        runs = [configuration_key(self._space, o.params) for o in ended] + self._running
-        front = [self._observations[index] for index in complete_front(scores, costs, shares)]
-        chosen = min(front, key=lambda o: runs.count(configuration_key(self._space, o.params)))
-        params = {name: chosen.params[name] for name in self._space.names}
-        return Suggestion(params, {"method": "resample", "resample_of": chosen.number})
-
-    def _model(self, number: int) -> Suggestion:
-        surrogate = self._fitted()
-        surrogate.believe(self._unbelieved)
-        self._unbelieved = self._unbelieved[:0]
-        rng = np.random.default_rng(stream_seed(self._seed, number, "protein"))
-        draw = Draw.of(self._options, rng)
-        near, anywhere = self._candidates(surrogate, rng)
-        if len(near) + len(anywhere) == 0:
-            return self._random(number, "drawn at random because the constraints allow next to nothing")
-        ranked = surrogate.rank(near, anywhere, draw)
-        for index in ranked.order:
-            params = self._space.decode(ranked.points[index].tolist())
-            if not is_new(self._space, params, self._used):
-                continue
-            mean, std = surrogate.expected(ranked.points[index])
-            provenance: dict[str, Any] = {
-                "method": "protein",
-                "acquisition": self._options.acquisition,
-                "n_observations": self._trials,
-            }
-            predicted = {"score_mean": self._sign * mean, "score_std": std, "cost_mean": float(ranked.cost[index])}
-            provenance |= {name: value for name, value in predicted.items() if math.isfinite(value)}
-            if self._prior:
-                provenance["n_warm_start"] = len(self._prior)
-            if ranked.over_cost[index]:
-                provenance["over_cost"] = (
-                    f"every candidate may well cost more than {self._options.max_suggestion_cost:g};"
-                    " this is the cheapest"
-                )
-            return Suggestion(params, provenance)
-        return self._random(number, "drawn at random because every candidate of the model was tried or is forbidden")
-
-    def _candidates(
-        self, surrogate: Surrogate, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Around the front and the incumbent, and from the whole space, where the constraints allow it."""
-        options = self._options
-        centres = choose_centres(surrogate.front, surrogate.incumbent)
-        points = self._points([self._rows[index].params for index in centres])
-        near = around(points, self._axes, options.global_search_scale, options.suggestions_per_pareto, rng)
-        anywhere = self._allowed(rng.random((options.random_suggestions, self._axes.count)))
-        for _ in range(MORE_DRAWS):
-            if len(anywhere) * 2 >= options.random_suggestions:
-                break
-            more = self._allowed(rng.random((options.random_suggestions, self._axes.count)))
-            anywhere = np.concatenate([anywhere, more])
-        return self._allowed(near), anywhere
-
-    def _allowed(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not self._space.constraints:
-            return points
-        return points[[self._space.allows(self._space.decode(point)) for point in points.tolist()]]
-
-    def _fitted(self) -> Surrogate:
-        if self._surrogate is None:
-            scores, costs, shares = self._targets(self._rows)
-            shares[: len(self._prior)] = FOREIGN
-            kept = training_subset(scores)
-            points = self._points([self._rows[index].params for index in kept])
-            failed = self._failed[-MAX_TRAINING:]
-            self._surrogate = Surrogate(self._axes, self._options, kept, points, scores, costs, shares, failed)
-        return self._surrogate
-
-    def _targets(
-        self, observations: Sequence[Observation]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Scores with the sign in which more is better, what complete trainings cost, and the shares that were done.
-
-        Training costs what its steps cost: half of them, half as much.
-        """
-        scores = np.array([self._sign * o.score for o in observations], dtype=np.float64)
-        shares = usable(np.array([o.fidelity for o in observations], dtype=np.float64))
-        costs = np.array([o.cost for o in observations], dtype=np.float64)
-        return scores, usable_costs(costs / shares), shares
-
-    def _points(self, configurations: Sequence[Params]) -> NDArray[np.float64]:
-        rows = [self._space.encode(params) for params in configurations]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), self._axes.count)
-
-
-Entry = TypeVar("Entry", "Observation", "FailedTrial", "PendingTrial")
-
-
-def _inside(space: Space, entries: Iterable[Entry]) -> list[Entry]:
-    """Those that are points of the space, by number."""
-    return sorted((entry for entry in entries if is_complete(space, entry.params)), key=lambda entry: entry.number)

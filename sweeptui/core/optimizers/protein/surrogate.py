@@ -23,7 +23,7 @@ from sweeptui.core.optimizers.protein.gp import (
 )
 from sweeptui.core.optimizers.protein.prediction import expected
 from sweeptui.core.optimizers.protein.search import Ranked, Search
-from sweeptui.core.optimizers.protein.targets import complete_front, standardise_costs, training_subset
+from sweeptui.core.optimizers.protein.targets import LogCosts, complete_front, standardise_costs, training_subset
 from sweeptui.core.optimizers.protein.warp import Warped, warps
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Surrogate(Search["Draw"]):
         ours = own[kept]
         self._cost_gp = None
         if not self.costs.constant:
-            self._cost_gp = _regress(axes, features[ours], self.costs.values[kept][ours])
+            self._cost_gp = regress(axes, features[ours], self.costs.values[kept][ours])
         # What an unfinished trial would have reached is a guess: it is nothing to improve on while others have ended.
         proven = np.flatnonzero(shares[kept] == 1) if (shares[kept] == 1).any() else np.arange(len(kept))
         means = [each.model.predict_mean(features[proven]) for each in self._explanations]
@@ -147,11 +147,7 @@ class Surrogate(Search["Draw"]):
         if self._success is not None:
             value = value + self._success.log_chance(features)
         cost = np.exp(log_cost * self.costs.spread + self.costs.centre)
-        cap = self._options.max_suggestion_cost
-        over = np.zeros(len(points), dtype=bool)
-        if cap is not None:
-            doubt = 0.0 if self._cost_gp is None else self._cost_gp.predict(features)[1] * self.costs.spread
-            over = cost * np.exp(CAUTION * doubt) > cap
+        over = over_limit(self._options.max_suggestion_cost, cost, features, self._cost_gp, self.costs)
         return Ranked(points, *predictions[0], cost, value, over)
 
     def _combined(self, values: list[Array]) -> tuple[Array, Array]:
@@ -249,7 +245,18 @@ def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = N
     ]
 
 
-def _regress(axes: Axes, features: Array, targets: Array) -> GaussianProcess:
+def over_limit(
+    cap: float | None, cost: Array, features: Array, cost_gp: GaussianProcess | None, costs: LogCosts
+) -> NDArray[np.bool_]:
+    """Where the cost may well be above the limit. `cost` is what is predicted, in the user's unit."""
+    if cap is None:
+        return np.zeros(len(cost), dtype=bool)
+    doubt = 0.0 if cost_gp is None else cost_gp.predict(features)[1] * costs.spread
+    over: NDArray[np.bool_] = cost * np.exp(CAUTION * doubt) > cap
+    return over
+
+
+def regress(axes: Axes, features: Array, targets: Array) -> GaussianProcess:
     learnt = training_subset(targets, MAX_FIT)
     found, _ = fit(
         features[learnt], targets[learnt], axes.feature_axis, Matern, default_starts(axes.count), FIT_ITERATIONS
