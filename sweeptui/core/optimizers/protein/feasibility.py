@@ -46,6 +46,11 @@ class Success:
         # One observation's worth of doubt at either end.
         self._weight = float(WEIGHTS[np.argmax(evidence + np.log((WEIGHTS + 0.05) * (1.05 - WEIGHTS)))])
 
+    @classmethod
+    def learnt(cls, succeeded: Array, failed: Array, feature_axis: NDArray[np.int_]) -> Success | None:
+        """None where there are too few failures to learn from."""
+        return cls(succeeded, failed, feature_axis) if len(failed) >= MIN_FAILURES else None
+
     def log_chance(self, points: Array) -> Array:
         mean, std = self._model.predict(points)
         chance = ndtr(mean / np.hypot(std, self._model.noise_std))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sweeptui.core.optimizers.protein import acquisition
-from sweeptui.core.optimizers.protein.feasibility import MIN_FAILURES, Success
+from sweeptui.core.optimizers.protein.feasibility import Success
 from sweeptui.core.optimizers.protein.fidelity import FOREIGN
 from sweeptui.core.optimizers.protein.gp import (
     GaussianProcess,
@@ -95,9 +95,7 @@ class Surrogate(Search["Draw"]):
         super().__init__(axes, options.global_search_scale)
         self._options = options
         self._features = features = axes.features(points)
-        self._success = None
-        if len(failed) >= MIN_FAILURES:
-            self._success = Success(features, axes.features(failed), axes.feature_axis)
+        self._success = Success.learnt(features, axes.features(failed), axes.feature_axis)
         self.front = complete_front(scores, costs, shares)
         # What another sweep's trials cost, on another machine perhaps, is not this one's.
         own = shares > FOREIGN
