@@ -25,7 +25,7 @@ CONSTANTS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {
     "length-prior": (("gp", "LENGTH_PRIOR_VARIANCE", 100.0),),
     "noise-model": (("gp", "NOISE_CEILING", 2e-7),),
     "cost": (("surrogate", "COST_WEIGHT", 0.0),),
-    "front": (("optimizer", "choose_centres", lambda front, incumbent: [incumbent]),),
+    "front": (("turn", "choose_centres", lambda front, incumbent: [incumbent]),),
     "adaptive-reach": (("candidates", "FINEST", 0.0),),
     "gradients": (("search", "Search._climb", lambda self, start, draw, *, bounded: start),),
     "neighbours": (("search", "ROUNDS", 0),),
