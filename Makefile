@@ -8,14 +8,19 @@ DEV_STAMP := $(VENV)/.dev-setup-stamp
 # The first is what sweeptui needs to run, the second adds what its tests need.
 LOCK := requirements.lock
 DEV_LOCK := requirements-dev.lock
+# SkyPilot wants an older click and an older protobuf than all else, so its tests have an environment of their own.
+SKY_LOCK := requirements-skypilot.lock
+SKY_VENV := .venv-skypilot
+SKY_STAMP := $(SKY_VENV)/.setup-stamp
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup dev-setup demo test slow check snapshots screenshots lock clean help
+.PHONY: setup dev-setup demo test slow skypilot-test check snapshots screenshots lock clean help
 
 help:
 	@echo "make demo   set up, then run sweeptui ppo --max-trials 10"
 	@echo "make test   set up, then run the tests"
 	@echo "make slow   the tests that need minutes"
+	@echo "make skypilot-test  sweeps on the real SkyPilot and a Slurm that the tests start; needs root and Debian's slurm"
 	@echo "make check  lint, format, types, floors"
 	@echo "make snapshots  what every screen looks like is recorded anew, after a change that is meant"
 	@echo "make screenshots  the pictures in screenshots/, of a real sweep; needs minutes and rsvg-convert"
@@ -46,6 +51,16 @@ test: dev-setup
 slow: dev-setup
 	$(BIN)/python -m pytest -m slow
 
+# Why tests were skipped is said at the end.
+skypilot-test: $(SKY_STAMP)
+	$(SKY_VENV)/bin/python -m pytest -m skypilot_real -rs tests/slurm
+
+$(SKY_STAMP): $(SKY_LOCK) pyproject.toml
+	@test -x $(SKY_VENV)/bin/python || $(PYTHON) -m venv $(SKY_VENV)
+	$(SKY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(SKY_LOCK)
+	$(SKY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(SKY_STAMP)
+
 check: dev-setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,6 +83,9 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --extra ppo --extra web pyproject.toml \
 	  --constraint $(DEV_LOCK) --no-annotate --no-header -o lock.tmp
 	$(call write-lock,$(LOCK),what 'make demo' installs)
+	uv pip compile --quiet --universal --python-version 3.11 --group skypilot-real pyproject.toml \
+	  --extra skypilot --extra ppo --extra wandb --no-annotate --no-header -o lock.tmp
+	$(call write-lock,$(SKY_LOCK),what 'make skypilot-test' installs)
 	rm lock.tmp
 
 define write-lock
@@ -76,4 +94,4 @@ define write-lock
 endef
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SKY_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

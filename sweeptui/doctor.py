@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sweeptui.core.stores.connection import network_filesystem
 from sweeptui.core.stores.recover import recover
+from sweeptui.dispatchers import places
 from sweeptui.dispatchers.local.slots import Slots
+from sweeptui.dispatchers.skypilot.gateway import GatewayError
+from sweeptui.dispatchers.skypilot.records import known_id
 from sweeptui.folders import existing_sweep, sweeps_dir
 from sweeptui.survey import DATABASE, sightings, strays
 
@@ -56,6 +59,7 @@ def examine(root: Path) -> list[Check]:
         _open_files(),
         *_databases(found),
         *_processes(found),
+        *_skypilot(found),
     ]
 
 
@@ -218,3 +222,31 @@ def _processes(found: list[Sighting]) -> Iterator[Check]:
         yield Check("processes", "warn", f"trials of {', '.join(detached)} run, and nobody runs the sweep", fix)
     if not orphans and not detached:
         yield Check("processes", "ok", "none left behind")
+
+
+def _skypilot(found: list[Sighting]) -> Iterator[Check]:
+    """Where jobs could run, and what of sweeps still stands there although nobody runs them."""
+    if not places.installed():
+        yield Check("skypilot", "ok", "is not installed: sweeps run on this machine only")
+        return
+    try:
+        clouds, standing = places.inspect()
+    except GatewayError as error:
+        yield Check("skypilot", "warn", f"does not answer: {error}", "sky api status")
+        return
+    if clouds:
+        yield Check("skypilot", "ok", f"may use {', '.join(clouds)}")
+    else:
+        yield Check("skypilot", "warn", "has no cloud that it may use", "sky check")
+    sweeps = {identity: seen for seen in found if (identity := known_id(seen.folder)) is not None}
+    leaked = 0
+    for name, kind in standing:
+        seen = sweeps.get(name.rpartition("-")[2])
+        if seen is not None and (seen.holder is not None or seen.label == "detached"):
+            continue
+        leaked += 1
+        whose = "whose sweep is not here" if seen is None else f"of sweep {seen.name}, which is {seen.label}"
+        fix = f"sky down -y {name}" if kind == "cluster" else f"sky jobs cancel -y -n {name}"
+        yield Check("skypilot", "warn", f"{kind} {name}, {whose}, still stands", fix)
+    if clouds and not leaked:
+        yield Check("skypilot", "ok", "nothing of a sweep is left behind there")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sweeptui.core import schedulers, warmstart
 from sweeptui.core.analysis.summary import tool_of
 from sweeptui.core.config import SweepTool
+from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.jobspec import argv_of, project_dir
@@ -32,14 +33,14 @@ from sweeptui.core.optimizers.registry import is_foreign
 from sweeptui.core.optimizers.seeding import stream_seed
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.orchestrator import Orchestrator
-from sweeptui.core.remote import LOCAL, route_of
+from sweeptui.core.remote import LOCAL, SKYPILOT, route_of
 from sweeptui.core.space import Space
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import LeaseHeldError, StoreMissingError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.template import check, default_eval_command, default_train_command
 from sweeptui.core.trial import Job, Stage, Trial
-from sweeptui.dispatchers.places import check_places, dispatcher_of
+from sweeptui.dispatchers.places import check_places, dispatcher_of, estimate
 from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweep_path, sweeps_dir
 from sweeptui.mirroring import Mirrored, fetch
 from sweeptui.mirroring import check as check_mirror
@@ -231,6 +232,55 @@ def dry_run(recipe: str | None, tool: SweepTool, root: Path) -> list[tuple[Stage
         job = Job(id=0, trial=1, stage=stage, attempt=1, created_at=0.0)
         found.append((stage, argv_of(tool, name, files, trial, job)))
     return found
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What SkyPilot's optimizer says of the jobs of one stage."""
+
+    stage: Stage
+    resources: str
+    price_usd_h: float | None
+    """Of one job; None where the catalogue knows no price."""
+    sentence: str
+
+
+def estimated_costs(tool: SweepTool, root: Path) -> list[Cost]:
+    """What the machines would cost that SkyPilot would take, by stage; nothing is launched. Raises `UserError`."""
+    stages = [stage for stage in tool.stages if route_of(tool, stage, {}) == SKYPILOT]
+    if not stages:
+        return []
+    tool = checked(tool, root.resolve())
+    files = Files(root.resolve())
+    costs = []
+    for stage in stages:
+        spec = JobSpec(
+            token=f"trial_0001.{stage}.1",
+            trial=1,
+            stage=stage,
+            argv=("true",),
+            env={},
+            cwd=files.folder,
+            trial_dir=files.folder,
+            log_path=files.folder,
+            report_path=files.folder,
+            cpus=tool.cpus_per_trial,
+        )
+        found = estimate(tool, spec)
+        price = found["price_usd_h"]
+        costs.append(Cost(stage, found["resources"], price, _what_it_costs(tool, stage, found["resources"], price)))
+    return costs
+
+
+def _what_it_costs(tool: SweepTool, stage: Stage, resources: str, price: float | None) -> str:
+    if price is None:
+        return f"{resources}, whose price is not known"
+    at_once = min(tool.max_parallel_jobs, tool.max_trials)
+    told = f"{resources}, ${price:.2f} per hour and job, ${price * at_once:.2f} per hour with {at_once} at once"
+    limit_s = tool.train_timeout_s if stage is Stage.TRAIN else tool.eval_timeout_s
+    if limit_s is None:
+        return f"{told}; {stage}_timeout_s would say what the sweep can cost"
+    return f"{told}, ${price * tool.max_trials * limit_s / 3600:.2f} at most for {tool.max_trials} trials"
 
 
 def steward(root: Path, name: str) -> None:

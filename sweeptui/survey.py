@@ -53,7 +53,7 @@ def sight(folder: Path, store: SqliteStore) -> Sighting:
     lease = store.lease()
     holder = lease if lease is not None and lease.alive else None
     state = store.state
-    jobs_alive = holder is None and any(True for _ in living_jobs(folder, state.running_jobs.values()))
+    jobs_alive = holder is None and any_alive(folder, state.running_jobs.values())
     label = truth(state, held=holder is not None, jobs_alive=jobs_alive)
     return Sighting(state.name, folder, label, state, holder)
 
@@ -71,6 +71,12 @@ def sightings(sweeps_dir: Path) -> list[Sighting]:
         except UserError as error:
             found.append(Sighting(folder.name, folder, "unreadable", None, None, str(error)))
     return found
+
+
+def any_alive(folder: Path, jobs: Iterable[Job]) -> bool:
+    """Whether one of these unfinished jobs runs; of one on another machine that is taken for granted."""
+    jobs = list(jobs)
+    return any("on" in job.slot for job in jobs) or any(True for _ in living_jobs(folder, jobs))
 
 
 def living_jobs(folder: Path, jobs: Iterable[Job]) -> Iterable[PidRecord]:

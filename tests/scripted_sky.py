@@ -176,7 +176,7 @@ class Bench:
 
     def restart(self) -> None:
         """As after a crash of the process: nothing is said goodbye to."""
-        self.dispatcher._courier.close()
+        self.dispatcher._opened._courier.close()
         self.dispatcher, self.updates = self.make(), []
 
     def spec(self, number: int = 1, **changes: Any) -> JobSpec:

@@ -501,6 +501,7 @@ def test_a_mistake_may_hold_braces() -> None:
             "evaluation_simulations.0.overrides.a.b=1",
             lambda sweep: sweep.evaluation_simulations[0].overrides == {"a.b": 1},
         ),
+        ("wandb.project=p", lambda sweep: sweep.wandb.project == "p"),
         ("metric_source=report", lambda sweep: sweep.metric_source == "report"),
     ],
 )

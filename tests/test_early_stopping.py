@@ -43,10 +43,11 @@ def simulated(scheduler: str, options: dict[str, Any], max_trials: int) -> Outco
     return simulate(resolve(scheduler, options), optimizer, Nine(), max_trials=max_trials)
 
 
-def run(sweep: Sweep, scheduler: str, options: dict[str, Any], max_trials: int, hold: dict[str, Any]) -> None:
-    tool = sweep.tool(
-        parameters=PARAMETERS, scheduler=scheduler, scheduler_options=options, max_trials=max_trials, seed=0
-    )
+def run(
+    sweep: Sweep, scheduler: str, options: dict[str, Any], max_trials: int, hold: dict[str, Any], **fields: Any
+) -> None:
+    chosen = {"scheduler": scheduler, "scheduler_options": options, "max_trials": max_trials, "seed": 0}
+    tool = sweep.tool(parameters=PARAMETERS, **chosen, **fields)
     command = [sys.executable, str(SCRIPT), "{p:x}"]
     tool = tool.model_copy(update={"train_command": command, "env": {**tool.env, "HOLD": json.dumps(hold)}})
     tool.kill_grace_s = 30.0

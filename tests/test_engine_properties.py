@@ -39,7 +39,7 @@ from sweeptui.core.files import Files, token
 from sweeptui.core.limits import Ending
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.orchestrator import Orchestrator
-from sweeptui.core.schedulers import OptimizingScheduler, SequentialScheduler
+from sweeptui.core.schedulers import resolve
 from sweeptui.core.state import Change, ChangeKind, SweepStatus
 from sweeptui.core.stores.base import LeaseHeldError, StoreFullError
 from sweeptui.core.stores.sqlite import SqliteStore
@@ -224,6 +224,8 @@ class SweepMachine(RuleBasedStateMachine):
     blown_at_deed: ClassVar[Counter[str]] = Counter()
     endings: ClassVar[Counter[str]] = Counter()
     seen: ClassVar[Counter[str]] = Counter()
+    SCHEDULER: ClassVar[Mapping[str, Any]] = {}
+    """With its options; one of the simple ones where there is none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -277,7 +279,7 @@ class SweepMachine(RuleBasedStateMachine):
                 "working_dir": str(self.folder),
                 "max_trials": MOST_TRIALS,
                 "max_parallel_jobs": parallel,
-                "scheduler": "sequential" if sequential else "optimizing",
+                "scheduler": dict(self.SCHEDULER) or ("sequential" if sequential else "optimizing"),
                 "suggest_ahead": ahead,
                 "breaker_failures": breaker,
                 "retries": {"lost": lost, "dispatch_error": 1},
@@ -308,7 +310,7 @@ class SweepMachine(RuleBasedStateMachine):
         protein = self.tool.protein_config
         self.optimizer = OptimizerService("random", self.tool.space, [protein.goal], {}, self.tool.seed)
         self.dispatcher = WorldDispatcher(self.world)
-        scheduler = SequentialScheduler() if self.tool.scheduler == "sequential" else OptimizingScheduler()
+        scheduler = resolve(self.tool.scheduler, self.tool.scheduler_options)
         self.orchestrator = Orchestrator(
             self.store, self.tool, Files(self.folder), self.dispatcher, scheduler, self.optimizer
         )
@@ -404,8 +406,14 @@ class SweepMachine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 5), step=st.integers(0, 9), fault=FAULTS)
     def job_reports(self, which: int, step: int, fault: Fault) -> None:
         live = self.world.live()
-        self.world.report(live[which % len(live)], step=step, score=float(step))
+        name = live[which % len(live)]
+        self.world.report(name, **self.reported(name, step))
         self.turns(1, fault)
+
+    def reported(self, name: str, step: int) -> dict[str, Any]:
+        """What a job reports at a step."""
+        del name
+        return {"step": step, "score": float(step)}
 
     @precondition(lambda self: any(self.world.jobs[name].cancelled for name in self.world.live()))
     @rule()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pickle
+import signal
 import statistics
 import subprocess
 import sys
@@ -132,7 +133,7 @@ def test_train_then_evaluate_as_processes(tmp_path: Path) -> None:
     assert all(r.total_steps == 512 and r.cost is not None for r in curve)
     assert curve[-1].score is not None
     saved = [Path(r.checkpoint).name for r in curve if r.checkpoint]
-    assert saved == [f"step_{step:09d}.pt" for step in (128, 256, 384, 512)]
+    assert saved == [f"step_{step:09d}.pt" for step in range(64, 513, 64)]
     assert sorted(path.name for path in (tmp_path / "trial" / "checkpoints").iterdir()) == saved
 
     newest = curve[-1].checkpoint
@@ -166,6 +167,31 @@ def test_it_goes_on_from_a_checkpoint(tmp_path: Path, report_path: Path) -> None
     curve = take(report_path)
     assert [r.step for r in curve] == [320, 384, 448, 512]
     assert (curve[0].cost or 0) > trained_s, "the cost goes on, too"
+
+
+def test_told_to_end_it_writes_a_last_checkpoint_to_go_on_from(
+    tmp_path: Path, report_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[int] = []
+
+    def end_after_four_updates(self: Any) -> bool:
+        if self.num_timesteps > 256 and not self.ending:
+            os.kill(os.getpid(), signal.SIGTERM)
+            reported.append(self.num_timesteps)
+        return not self.ending
+
+    handler = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(ppo_train.Progress, "_on_step", end_after_four_updates)
+        assert train(tmp_path) == 0
+    assert reported, "it was told to end"
+    assert signal.getsignal(signal.SIGTERM) is handler
+    last = take(report_path)[-1]
+    assert last.step == 256
+    assert last.total_steps == 512
+    assert ppo_train.load_checkpoint(Path(str(last.checkpoint)))["step"] == 256
+    assert train(tmp_path, resume=str(last.checkpoint)) == 0
+    assert take(report_path)[-1].step == 512
 
 
 def test_from_a_finished_checkpoint_it_trains_anew(

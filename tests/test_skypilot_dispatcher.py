@@ -10,7 +10,7 @@ import pytest
 from scripted_sky import Bench, FakeJob, ScriptedSky
 
 from sweeptui.core.dispatch import DispatchError, JobPhase, Started
-from sweeptui.dispatchers.skypilot import dispatcher as dispatcher_module
+from sweeptui.dispatchers.skypilot import fleet
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, RemoteState
 from sweeptui.dispatchers.skypilot.task import OURS
 
@@ -19,7 +19,7 @@ S = RemoteState
 
 @pytest.fixture(autouse=True)
 def _rounds_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher_module, "ROUND_S", 0.005)
+    monkeypatch.setattr(fleet, "ROUND_S", 0.005)
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_waiting_for_a_machine_has_a_limit_of_its_own(bench: Bench) -> None:
 def test_running_is_not_waiting(bench: Bench) -> None:
     bench.dispatcher.dispatch([bench.spec(queue_timeout_s=5.0)])
     bench.until(lambda: bench.states()[-1:] == ["running"])
-    [job] = bench.dispatcher._jobs.values()
+    [job] = bench.dispatcher._opened.jobs.values()
     job.record.queued_at -= 100
     looks = bench.sky.calls["poll_many"]
     bench.until(lambda: bench.sky.calls["poll_many"] > looks + 5)
@@ -373,7 +373,7 @@ def test_cost_is_added_up_while_the_machine_is_there(bench: Bench) -> None:
     bench.sky.new = lambda job: setattr(job, "price_usd_h", 3600.0)
     bench.dispatcher.dispatch([bench.spec()])
     bench.until(lambda: bench.states()[-1:] == ["running"])
-    [job] = bench.dispatcher._jobs.values()
+    [job] = bench.dispatcher._opened.jobs.values()
     job.record.priced_at -= 120
     bench.sky.the().end(S.SUCCEEDED, code=0)
     cost = bench.end().cost_usd

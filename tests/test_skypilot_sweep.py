@@ -16,14 +16,14 @@ from sweeptui import launch
 from sweeptui.core.errors import UserError
 from sweeptui.core.trial import JobOutcome, Stage, TrialStatus
 from sweeptui.dispatchers import places
-from sweeptui.dispatchers.skypilot import dispatcher as dispatcher_module
+from sweeptui.dispatchers.skypilot import fleet
 from sweeptui.dispatchers.skypilot.gateway import RemoteState
 
 
 @pytest.fixture
 def sky(monkeypatch: pytest.MonkeyPatch) -> ScriptedSky:
     scripted = ScriptedSky()
-    monkeypatch.setattr(dispatcher_module, "ROUND_S", 0.01)
+    monkeypatch.setattr(fleet, "ROUND_S", 0.01)
     monkeypatch.setattr(places, "gateway_of", lambda tool, sweep_dir: scripted)
     monkeypatch.setattr(places, "enabled_clouds", lambda tool: ["Slurm"])
     monkeypatch.setattr(places, "installed", lambda: True)
@@ -138,3 +138,105 @@ def test_stages_have_routes_of_their_own(tmp_path: Path) -> None:
     assert route_of(tool, Stage.EVAL, {"x": 0.1}) == "skypilot"
     assert route_of(tool, Stage.TRAIN, {"x": 0.5}) == "local"
     assert routes_of(tool) == ("skypilot", "local")
+
+
+def test_a_dry_run_says_what_it_would_cost(
+    tmp_path: Path, sky: ScriptedSky, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def estimate(tool: Any, spec: Any) -> dict[str, Any]:
+        asked.append(spec.stage)
+        return {"resources": "AWS(g6.xlarge, L4:1)", "price_usd_h": 0.8}
+
+    monkeypatch.setattr(launch, "estimate", estimate)
+    tool = {**Sweep(tmp_path).tool(dispatcher_type="skypilot", max_parallel_jobs=2, max_trials=10).to_json()}
+    (tmp_path / "r.yaml").write_text(json.dumps(tool))
+    from sweeptui.cli import main
+
+    assert (
+        main([str(tmp_path / "r.yaml"), "--dry-run", "--root", str(tmp_path), "--set", "train_timeout_s=1800.0"]) == 0
+    )
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == (
+        "train on SkyPilot: AWS(g6.xlarge, L4:1), $0.80 per hour and job, $1.60 per hour with 2 at once, "
+        "$4.00 at most for 10 trials"
+    )
+    assert asked == [Stage.TRAIN]
+    assert main([str(tmp_path / "r.yaml"), "--dry-run", "--json", "--root", str(tmp_path)]) == 0
+    [shape] = json.loads(capsys.readouterr().out)
+    assert shape["price_usd_h"] == 0.8
+
+
+def test_the_doctor_finds_what_was_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sweeptui import doctor
+
+    sweep = Sweep(tmp_path)
+    launch.prepare("r", sweep.tool(), sweep.root)
+    (sweep.database.parent / "skypilot.json").write_text('{"id": "0a1b2c"}')
+    standing = [("st-tiny-0001-t1-0a1b2c", "cluster"), ("st-other-0001-t1-ffffff", "managed job")]
+    monkeypatch.setattr(places, "installed", lambda: True)
+    monkeypatch.setattr(places, "inspect", lambda: (["AWS"], standing))
+    monkeypatch.setattr(doctor, "_torch", lambda: doctor.Check("torch", "ok", "not asked"))
+    found = [check for check in doctor.examine(sweep.root) if check.name == "skypilot"]
+    assert [(check.status, check.message, check.fix) for check in found] == [
+        ("ok", "may use AWS", ""),
+        (
+            "warn",
+            "cluster st-tiny-0001-t1-0a1b2c, of sweep tiny, which is created, still stands",
+            "sky down -y st-tiny-0001-t1-0a1b2c",
+        ),
+        (
+            "warn",
+            "managed job st-other-0001-t1-ffffff, whose sweep is not here, still stands",
+            "sky jobs cancel -y -n st-other-0001-t1-ffffff",
+        ),
+    ]
+
+
+def test_the_cockpit_shows_how_far_another_machine_is_and_greys_out_pause() -> None:
+    from types import SimpleNamespace
+
+    from sweeptui.app import wording
+    from sweeptui.app.actions import _pausable
+    from sweeptui.core.trial import Job, JobState, Trial
+
+    trial = Trial(number=1, params={}, seed=0, created_at=0.0, status=TrialStatus.TRAINING)
+
+    def job(**slot: Any) -> Job:
+        return Job(1, 1, Stage.TRAIN, 1, 0.0, state=JobState.RUNNING, slot={"on": "skypilot", **slot})
+
+    words = {
+        state: str(wording.trial_state(trial, job(state=state))) for state in ("provisioning", "running", "queued")
+    }
+    assert words == {"provisioning": "◌ starting", "running": "▶ training", "queued": "◌ queued"}
+    priced = job(state="running", infra="aws/us-east-1", id="7", usd_h=2.5, usd=1.234, recoveries=2)
+    assert wording.slot(priced.slot) == "aws/us-east-1 #7 $2.50/h $1.23 so far moved 2 x"
+    snapshot = SimpleNamespace(running={1: priced})
+    assert "cannot be paused" in _pausable(snapshot, trial)  # type: ignore[arg-type]
+
+
+def test_a_launcher_of_ones_own_is_a_line(tmp_path: Path) -> None:
+    """A script that launches on SkyPilot, follows the job's log, and ends with it."""
+    launcher = tmp_path / "launch.py"
+    body = "import sys\nprint('(task, pid=3) args', *sys.argv[1:])\nprint('(task, pid=3) score=0.25')\n"
+    launcher.write_text(f"#!{sys.executable}\n{body}")
+    launcher.chmod(0o755)
+    sweep = Sweep(tmp_path)
+    line = "./launch.py --no-spot --gpus=1 {recipe_module}.{train_entrypoint} --args run={run} --overrides {overrides}"
+    launch.prepare(
+        "r",
+        sweep.tool(
+            train_command=line,
+            recipe_module="experiments.arena",
+            eval_entrypoint=None,
+            metric_source="log",
+            metric_regex=r"score=(?P<score>\S+)",
+            max_trials=1,
+        ),
+        sweep.root,
+    ).run()
+    [trial] = sweep.state.trials.values()
+    assert (trial.status, trial.score) == (TrialStatus.COMPLETED, 0.25)
+    said = (sweep.database.parent / "trials" / "trial_0001" / "train.1.log").read_text()
+    assert "--no-spot --gpus=1 experiments.arena.train --args run=tiny_trial_0001 --overrides x=" in said

@@ -205,23 +205,23 @@ def test_a_score_that_is_nowhere_ends_the_trial_in_time(project: Project, server
     assert "Error" in reason
 
 
-def test_a_ppo_sweep_has_its_trainings_and_evaluations_on_wandb(project: Project, server: FakeWandb) -> None:
+def test_a_ppo_sweep_is_mirrored_and_its_trainings_and_evaluations_log(project: Project, server: FakeWandb) -> None:
     pytest.importorskip("stable_baselines3")
     with project.start(
         *("ppo", "--headless", "--sweep-name", "learned", "--max-trials", "1", "--method", "random"),
         *("--args", "total_timesteps=512", "episodes=1", "--train-override", "trainer.batch_size=256"),
-        *("--set", "min_free_disk_mb=0", 'wandb={"project": "p"}'),
+        *("--set", "min_free_disk_mb=0", "--store", "wandb", "--wandb-project", "p"),
         **server.environment(str(project.folder), WANDB_CONSOLE="off", WANDB__DISABLE_STATS="true"),
     ) as process:
         said, errors = process.communicate(timeout=170)
     assert process.returncode == 0, said + errors
     shown = project.json("show", "learned")
-    runs = {(run.job_type, run.name[-8:-3]): run for run in server.runs.listed(ENTITY, "p", {"group": "learned"}, "")}
-    assert len(runs) == 2
-    for trial in shown["trials"]:
-        training, evaluation = (runs[stage, f"t{trial['number']:04d}"] for stage in ("train", "eval"))
-        assert evaluation.summary[shown["metric"]] == trial["score"]
-        assert training.summary["agent_step"] == 512
-        assert training.state == evaluation.state == "finished"
-        for name, value in trial["params"].items():
-            assert training.config[name]["value"] == evaluation.config[name]["value"] == value
+    [trial] = shown["trials"]
+    runs = {run.job_type: run for run in server.runs.all(ENTITY, "p")}
+    assert {run.group for run in runs.values()} == {"learned"}
+    training, evaluation, record = runs["train"], runs["eval"], runs["sweep-record"]
+    assert evaluation.summary[shown["metric"]] == record.summary["score"] == trial["score"]
+    assert training.summary["agent_step"] == 512
+    assert training.state == evaluation.state == record.state == "finished"
+    for name, value in trial["params"].items():
+        assert training.config[name]["value"] == evaluation.config[name]["value"] == value

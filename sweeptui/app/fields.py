@@ -179,17 +179,12 @@ def share_done(trial: Trial) -> float | None:
     return min(1.0, max(0.0, trial.step / trial.total_steps))
 
 
-_SHORT = {"provisioning": "getting", "submitting": "launching", "recovering": "moving"}
-"""A column has little room."""
-
-
 def slot_name(job: Job | None) -> str:
-    """What a job runs on: the GPUs it was given, the number of its slot, or how far another machine is with it."""
+    """What a job runs on: the GPUs it was given, the number of its slot, or another machine."""
     if job is None:
         return ""
-    if "state" in job.slot:
-        state = str(job.slot["state"])
-        return _SHORT.get(state, state)
+    if "on" in job.slot:
+        return str(job.slot.get("infra") or job.slot["on"])
     gpus, index = job.slot.get("gpus"), job.slot.get("index")
     if gpus:
         return "gpu " + ",".join(str(gpu) for gpu in gpus)

@@ -80,6 +80,6 @@ def any_job_lives(folder: Path, state: SweepState) -> bool:
     jobs = state.running_jobs.values()
     if not jobs:
         return False
-    from sweeptui.survey import living_jobs  # noqa: PLC0415 - a sweep that somebody runs is shown without it
+    from sweeptui.survey import any_alive  # noqa: PLC0415 - a sweep that somebody runs is shown without it
 
-    return any(True for _ in living_jobs(folder, jobs))
+    return any_alive(folder, jobs)

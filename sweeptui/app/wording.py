@@ -72,14 +72,28 @@ _SWEEPS = {
 }
 
 
+_REMOTE = {"submitting": "launching", "provisioning": "starting", "recovering": "moving"}
+"""Shorter than SkyPilot says it."""
+
+
 def trial_state(trial: Trial, job: Job | None = None) -> State:
     """The state of a trial; `job` is its unfinished one, which may have been asked to end."""
     if job is not None and job.ask in _ENDING:
         return _ENDING[job.ask]
+    if job is not None and (state := _elsewhere(job)) is not None:
+        return state
     state = _TRIALS[trial.status]
     if trial.failure is None or trial.status is not TrialStatus.FAILED:
         return state
     return State(state.glyph, failure_word(trial.failure), state.colour)
+
+
+def _elsewhere(job: Job) -> State | None:
+    """How far another machine is with an unfinished job, where it does not run (again) yet."""
+    state = str(job.slot.get("state", "running"))
+    if job.outcome is not None or state in ("running", "succeeded"):
+        return None
+    return State("◌", _REMOTE.get(state, line(state)), theme.SKY)
 
 
 def failure_word(failure: FailureKind) -> str:
@@ -210,8 +224,8 @@ def job_state(job: Job) -> State:
             return _ENDING[job.ask]
         if job.state is JobState.PAUSED:
             return State("‖", "paused", theme.YELLOW)
-        if (state := line(str(job.slot.get("state", "running")))) != "running":
-            return State("◌", state, theme.SKY)
+        if (state := _elsewhere(job)) is not None:
+            return state
         return State("◌", "starting", theme.SKY) if job.state is JobState.INTENT else State("▶", "running", theme.SKY)
     failure = job.outcome.failure
     return _JOBS[job.outcome] if failure is None else State("✗", _FAILURES.get(failure, str(failure)), theme.VERMILLION)

@@ -50,9 +50,13 @@ def compose(
 
 
 def set_path(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set what a dot path names. Keys may hold dots themselves: the longest that fits is followed."""
+    """Set what a dot path names. Keys may hold dots themselves: the longest that fits is followed.
+
+    What is None is a group that was not given yet.
+    """
     for key in sorted(tree, key=len, reverse=True):
-        if path.startswith(f"{key}.") and isinstance(tree[key], dict):
+        if path.startswith(f"{key}.") and (tree[key] is None or isinstance(tree[key], dict)):
+            tree[key] = tree[key] or {}
             set_path(tree[key], path.removeprefix(f"{key}."), value)
             return
     tree[path] = value

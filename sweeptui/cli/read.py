@@ -17,7 +17,7 @@ from sweeptui.core.files import Files
 from sweeptui.core.logs import LogTail, colours_wanted
 from sweeptui.core.stores.wandb.book import standing
 from sweeptui.folders import existing_sweep, sweeps_dir
-from sweeptui.survey import living_jobs, open_sweep, sight, sightings
+from sweeptui.survey import any_alive, open_sweep, sight, sightings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,7 +167,7 @@ def _still_written(store: SqliteStore, job: Job) -> bool:
     if all(running.id != job.id for running in store.state.running_jobs.values()):
         return False
     lease = store.lease()
-    return (lease is not None and lease.alive) or any(True for _ in living_jobs(store.path.parent, [job]))
+    return (lease is not None and lease.alive) or any_alive(store.path.parent, [job])
 
 
 def _next_job(store: SqliteStore, number: int, stage: str | None, shown: set[int]) -> Job | None:

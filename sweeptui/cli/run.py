@@ -172,11 +172,17 @@ def _run(session: Session, is_headless: bool, *, as_json: bool, quiet: bool, det
 
 def _dry_run(recipe: str, tool: Any, root: Path, *, as_json: bool) -> int:
     commands = launch.dry_run(recipe, tool, root)
+    costs = launch.estimated_costs(tool, root)
     if as_json:
-        click.echo(json_line([{"stage": stage.value, "argv": argv} for stage, argv in commands]))
-    else:
-        for stage, argv in commands:
-            click.echo(f"{stage}: {shlex.join(argv)}")
+        known = {cost.stage: {"resources": cost.resources, "price_usd_h": cost.price_usd_h} for cost in costs}
+        click.echo(
+            json_line([{"stage": stage.value, "argv": argv, **known.get(stage, {})} for stage, argv in commands])
+        )
+        return 0
+    for stage, argv in commands:
+        click.echo(f"{stage}: {shlex.join(argv)}")
+    for cost in costs:
+        click.echo(f"{cost.stage} on SkyPilot: {cost.sentence}")
     return 0
 
 

@@ -163,6 +163,10 @@ class SweepTool(Model):
     gpus_per_trial: Count = 0
     cpus_per_trial: AtLeastOne = 1
     min_free_disk_mb: NotNegative = 200.0
+    keep_checkpoints: AtLeastOne | None = None
+    """How many checkpoints of a trial in its own folder are kept once it has ended, the newest; all if not given."""
+    checkpoint_disk_mb: Positive | None = None
+    """What the checkpoints in the sweep's folder may take: beyond it, those of the worst trials that have ended go."""
     seed: Count = 0
 
     @model_validator(mode="before")

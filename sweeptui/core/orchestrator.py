@@ -29,6 +29,7 @@ from sweeptui.core.intents import Intents
 from sweeptui.core.jobs import Jobs
 from sweeptui.core.jobspec import project_dir
 from sweeptui.core.limits import Ending, Limit, breaker_tripped, ending, limit_reached, verdict_on
+from sweeptui.core.retention import Retention, note
 from sweeptui.core.schedulers.base import Create, Evaluate, Finish, Fork, Promote, Stop
 from sweeptui.core.state import Change, SweepState, SweepStatus
 from sweeptui.core.stores.base import StoreBusyError, StoreFullError
@@ -83,6 +84,7 @@ class Orchestrator:
         checkpoints = Checkpoints(files, project_dir(tool))
         self._views = Views(store, scheduler, checkpoints, tool.protein_config.goal)
         config = store.state.config
+        self._retention = Retention(checkpoints, self._views.needs_checkpoint)
         self._suggestions = Suggestions(
             optimizer,
             ahead=self._ahead(),
@@ -192,6 +194,9 @@ class Orchestrator:
         self._limit = limit_reached(self._tool, self._state, self._run_s())
         broken = breaker_tripped([self._state.trials[n] for n in self._ended_now], self._tool.breaker_failures)
         self._launch(closing=self._limit is not None or bool(broken) or self._state.status is SweepStatus.STOPPING)
+        if deleted := self._retention.tidy(self._tool, self._state):
+            with self._write() as tx:
+                note(tx, deleted)
         return self._finished(broken)
 
     def _read(self) -> None:
@@ -374,6 +379,7 @@ class Orchestrator:
 
     def _announce(self, changes: list[Change]) -> None:
         self._views.follow(changes)
+        self._retention.follow(changes)
         self._ended_now.extend(c.trial for c in changes if c.trial is not None and "end_order" in c.data)
         if changes and self._listener is not None:
             self._listener(changes, self._state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from sweeptui.core.errors import UserError, hint
 from sweeptui.core.fields import Model
@@ -41,8 +41,17 @@ def _set(tool: SweepTool, data: Any, path: str, text: str) -> None:
             # The environment is text, whatever it looks like.
             data[name] = text if node is tool.env else parse_value(text)
             return
-        node = getattr(node, name) if isinstance(node, Model) else node[name]
-        data = data[name]
+        child = getattr(node, name) if isinstance(node, Model) else node[name]
+        if child is None and isinstance(node, Model) and (group := _group(node, name)):
+            child = group.model_construct()
+            data[name] = child.model_dump(mode="json")
+        node, data = child, data[name]
+
+
+def _group(node: Model, name: str) -> type[Model] | None:
+    """The model that a field, which is None, could hold."""
+    members = get_args(type(node).model_fields[name].annotation)
+    return next((each for each in members if isinstance(each, type) and issubclass(each, Model)), None)
 
 
 def _step(node: Any, parts: list[str], path: str) -> tuple[Any, list[str]]:

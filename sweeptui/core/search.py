@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -24,6 +25,8 @@ from sweeptui.core.objectives import MAX_OBJECTIVES, Objective, Objectives
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space, leaves
 
+OWN_CLASS = re.compile(r"([A-Za-z_][\w.]*|.+\.py):[A-Za-z_][\w.]*")
+"""An optimizer that is no plug-in, by the module or the file that has it."""
 PLAIN = ("values", "value", "probabilities")
 """Arguments of a distribution that it keeps in the plain form in which JSON gives them back."""
 
@@ -106,7 +109,8 @@ class ProteinConfig(Model):
     """Two to four objectives at once, instead of metric and goal: the search is for their Pareto front."""
     method: str = "bayes"
     """"bayes" (Protein), "random", "sobol", "grid", "genetic", "ax", "optuna", "nevergrad" (of the last two any, as
-    "optuna:GPSampler"), or a plug-in of the entry-point group sweeptui.optimizers."""
+    "optuna:GPSampler"), a plug-in of the entry-point group sweeptui.optimizers, or a class as "module:Class" or
+    "file.py:Class"."""
     parameters: dict[str, ParameterConfig]
     """By dot path, flat or nested."""
     constraints: list[str] = Field(default_factory=list)
@@ -147,6 +151,8 @@ class ProteinConfig(Model):
         name, variant = split(method)
         if not variant:
             return name_in(method, tuple(METHODS), GROUP)
+        if name not in METHODS and OWN_CLASS.fullmatch(method):
+            return method
         if not getattr(METHODS.get(name), "variants", False):
             raise mistake(f"is {method!r}, and only optuna and nevergrad have variants, as optuna:GPSampler")
         return method

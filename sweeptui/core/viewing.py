@@ -26,6 +26,7 @@ class Views:
         self._checkpoints = checkpoints
         self._scheduler = scheduler
         self._goal = goal
+        self._last: View | None = None
         plan = scheduler.plan(goal)
         self._rungs = None if plan is None else Rungs(plan, goal)
 
@@ -35,7 +36,7 @@ class Views:
         if self._rungs is not None:
             self._rungs.add(self._store.points(after=self._rungs.last_order), state.trials)
         held = full or state.status is SweepStatus.PAUSED
-        return View(
+        self._last = View(
             trials=state.trials,
             active=state.active,
             running_jobs=state.running_jobs,
@@ -51,6 +52,7 @@ class Views:
             space=tool.space,
             seed=tool.seed,
         )
+        return self._last
 
     def fidelity(self, trial: Trial) -> float:
         """The share of a whole training that a trial has had."""
@@ -58,6 +60,10 @@ class Views:
             return 1.0
         reached = None if self._rungs is None else self._rungs.reached(trial.number)
         return self._scheduler.fidelity(trial, reached)
+
+    def needs_checkpoint(self, trial: Trial) -> bool:
+        """Whether another training may still go on from a trial that has ended."""
+        return self._last is not None and self._scheduler.needs_checkpoint(self._last, trial)
 
     def follow(self, changes: list[Change]) -> None:
         """A user who queues a trial again sets its comparisons aside: they are all made again without them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 from pathlib import Path
@@ -15,11 +16,13 @@ from sweeptui.dispatchers.routing import RoutingDispatcher
 from sweeptui.dispatchers.skypilot.client import WorkerGateway
 from sweeptui.dispatchers.skypilot.dispatcher import SkypilotDispatcher
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, Place
-from sweeptui.dispatchers.skypilot.task import base_task
+from sweeptui.dispatchers.skypilot.task import base_task, submission_of
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from sweeptui.core.config import SweepTool
-    from sweeptui.core.dispatch import Dispatcher
+    from sweeptui.core.dispatch import Dispatcher, JobSpec
     from sweeptui.dispatchers.skypilot.gateway import Gateway
 
 GROUP = "sweeptui.dispatchers"
@@ -106,12 +109,25 @@ def installed() -> bool:
     return importlib.util.find_spec("sky") is not None
 
 
+def inspect() -> tuple[list[str], list[tuple[str, str]]]:
+    """The clouds that SkyPilot may use, and what of any sweep stands there. Raises `GatewayError`."""
+    with contextlib.closing(WorkerGateway(Place())) as gateway:
+        return gateway.clouds(), gateway.ours()
+
+
+def estimate(tool: SweepTool, spec: JobSpec) -> dict[str, Any]:
+    """What SkyPilot's optimizer would take for a job: `resources`, and `price_usd_h` or None. Raises `UserError`."""
+    with contextlib.closing(WorkerGateway(place_of(tool))) as gateway:
+        try:
+            return gateway.estimate(submission_of(tool.skypilot, spec, "st-estimate").task)
+        except GatewayError as error:
+            raise UserError(f"SkyPilot finds no machine for a trial: {error}") from None
+
+
 def enabled_clouds(tool: SweepTool) -> list[str]:
     """The clouds that SkyPilot may use. Starts its API server where none runs. Raises `UserError`."""
-    gateway = WorkerGateway(place_of(tool))
-    try:
-        return gateway.clouds()
-    except GatewayError as error:
-        raise UserError(f"SkyPilot does not answer: {error}; sky api status says more") from None
-    finally:
-        gateway.close()
+    with contextlib.closing(WorkerGateway(place_of(tool))) as gateway:
+        try:
+            return gateway.clouds()
+        except GatewayError as error:
+            raise UserError(f"SkyPilot does not answer: {error}; sky api status says more") from None

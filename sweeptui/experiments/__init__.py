@@ -8,12 +8,14 @@ results = SweepExperiment("first", ProteinOptimizer(), ASHAScheduler(), train="p
 from __future__ import annotations
 
 from sweeptui.core.experiments import Context, Pipeline, PipelineError, StageError, ref
+from sweeptui.core.optimizers.adapters.own import Trial
 from sweeptui.core.schedulers import (
     ASHAScheduler,
     CostQuantileScheduler,
     HyperbandScheduler,
     OptimizingScheduler,
     PBTScheduler,
+    Resources,
     Scheduler,
     SequentialScheduler,
     SynchronousBatchScheduler,
@@ -59,6 +61,7 @@ __all__ = [
     "PipelineError",
     "ProteinOptimizer",
     "RandomOptimizer",
+    "Resources",
     "Scheduler",
     "SequentialScheduler",
     "SobolOptimizer",
@@ -66,6 +69,7 @@ __all__ = [
     "SweepExperiment",
     "SweepResults",
     "SynchronousBatchScheduler",
+    "Trial",
     "Uniform",
     "ref",
     "trained",

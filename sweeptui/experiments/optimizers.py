@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sweeptui.core.errors import UserError, hint, shown
+from sweeptui.core.optimizers.adapters.own import Trial
 
 Space = Mapping[str, Any]
 """Parameter by dotted name: a distribution (`LogUniform(1e-4, 1e-1)`), a `ParameterConfig`, or its fields."""
@@ -14,16 +16,38 @@ Space = Mapping[str, Any]
 _EXPECTED_IMPROVEMENT = ("EI", "LogEI", "NoisyEI", "LogNoisyEI")
 
 
-@dataclass(frozen=True)
 class Optimizer:
-    """What to try next. Without a search space it searches that of the recipe that is trained."""
+    """What to try next. Without a search space it searches that of the recipe that is trained.
 
-    method: str
+    One of your own subclasses it and overrides `suggest` and `observe`; it must be a class at the top of a module that
+    can be made without arguments, for each suggestion is asked of a new one that was told all results before.
+    """
+
+    method: str = ""
     """As `method` in a recipe: `bayes`, `random`, `optuna:GPSampler`, a plug-in's name."""
     search_space: Space | None = None
     constraints: Sequence[str] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
     """Of Protein."""
+
+    def __init__(
+        self,
+        method: str = "",
+        search_space: Space | None = None,
+        constraints: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.method = method or self.method
+        self.search_space = self.search_space if search_space is None else search_space
+        self.constraints = tuple(constraints) or self.constraints
+        self.settings = dict(settings or self.settings)
+
+    def suggest(self, n: int) -> list[Trial]:
+        """For one of your own: `n` trials to try."""
+        raise NotImplementedError(f"{type(self).__name__} has no suggest(n)")
+
+    def observe(self, trial: Trial, result: float) -> None:
+        """For one of your own: the score of a trial, in the sweep's sign."""
 
     def config(self, base: Mapping[str, Any] | None) -> dict[str, Any]:
         """The `protein_config` of a sweep that is searched this way; `base` is the recipe's. Raises `UserError`."""
@@ -34,7 +58,24 @@ class Optimizer:
             )
         own_space = self.search_space is not None
         constraints = list(self.constraints) if own_space or self.constraints else (base or {}).get("constraints", [])
-        return {"method": self.method, "parameters": space, "constraints": constraints, "settings": dict(self.settings)}
+        return {
+            "method": self._method(),
+            "parameters": space,
+            "constraints": constraints,
+            "settings": dict(self.settings),
+        }
+
+    def _method(self) -> str:
+        kind = type(self)
+        if self.method:
+            return self.method
+        if kind.suggest is Optimizer.suggest:
+            raise UserError(f"{kind.__name__} has no method and no suggest(n); give it one")
+        if "<locals>" in kind.__qualname__:
+            raise UserError(f"{kind.__name__} is a class inside a function; put it at the top of its module")
+        # The optimizer works in a process of its own, for which the script is no `__main__`.
+        owner = inspect.getsourcefile(kind) if kind.__module__ == "__main__" else kind.__module__
+        return f"{owner}:{kind.__qualname__}"
 
 
 class ProteinOptimizer(Optimizer):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from sweeptui.core.analysis.summary import best_trial, trial_json
-from sweeptui.core.config import SweepTool
+from sweeptui.core.config import ProteinConfig, SweepTool
 from sweeptui.core.errors import UserError, explain, shown
 from sweeptui.core.experiments.awaiting import run_or_await
 from sweeptui.core.state import SweepStatus
@@ -125,7 +125,8 @@ class SweepExperiment:
         """The sweep that this is. Raises `UserError`."""
         base = self._base()
         given = base.to_json() if isinstance(base, SweepTool) else dict(base)
-        protein = given.pop("protein_config", {})
+        protein = self.fields.get("protein_config") or given.get("protein_config") or {}
+        protein = protein.model_dump(mode="json") if isinstance(protein, ProteinConfig) else dict(protein)
         optimizer = self.optimizer or (None if protein else ProteinOptimizer())
         fields: dict[str, Any] = {**given, **self.fields}
         fields["protein_config"] = {

@@ -3,7 +3,7 @@
     python -m sweeptui.recipes.ppo_train --run NAME --trial-dir DIR --overrides trainer.optimizer.learning_rate=3e-4 ...
 
 Reports the learning curve (mean reward of the last 100 episodes) and its cost (seconds of training), and leaves
-checkpoints that `ppo_eval` loads and that `--resume` goes on from.
+checkpoints that `ppo_eval` loads and that `--resume` goes on from. Told to end (SIGTERM), it writes a last one first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle  # for its exception only: nothing is unpickled
+import signal
 import sys
 import time
 from pathlib import Path
@@ -40,7 +41,7 @@ except ImportError as error:
 ALIASES = {"trainer.ppo.": "trainer.losses.loss_configs.ppo."}
 """An older spelling of the loss's path."""
 
-CHECKPOINTS_PER_RUN = 4
+CHECKPOINTS_PER_RUN = 10
 
 
 class _Config(BaseModel):
@@ -113,13 +114,17 @@ class PPOTool(TrainTool):
         progress = Progress(self.run, self.trial_dir / "checkpoints", self.config, wandb_log())
         if self.resume is not None:
             progress.go_on(model, load_checkpoint(self.resume))
-        model.learn(
-            self.config.trainer.total_timesteps - model.num_timesteps,
-            callback=progress,
-            log_interval=None,
-            reset_num_timesteps=False,
-        )
-        sys.stdout.write("Training complete!\n")
+        before = signal.signal(signal.SIGTERM, progress.end_soon)
+        try:
+            model.learn(
+                self.config.trainer.total_timesteps - model.num_timesteps,
+                callback=progress,
+                log_interval=None,
+                reset_num_timesteps=False,
+            )
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        sys.stdout.write("Ended before its time.\n" if progress.ending else "Training complete!\n")
         return 0
 
 
@@ -203,6 +208,7 @@ class Progress(BaseCallback):  # type: ignore[misc]
         self.total = -(-config.trainer.total_timesteps // batch) * batch
         self.earlier_s = 0.0
         self.saved_at = 0
+        self.ending = False
         # Processor time, not the clock: a paused trial costs nothing, and a busy machine does not make it dearer.
         self.started_s = time.process_time()
 
@@ -218,6 +224,12 @@ class Progress(BaseCallback):  # type: ignore[misc]
         sys.stdout.write(f"Going on at step {saved['step']}.\n")
 
     @property
+    def step(self) -> int:
+        """Steps that the policy was trained on: of a batch that is only begun, none."""
+        batch = self.config.trainer.batch_size
+        return int(self.num_timesteps) // batch * batch
+
+    @property
     def train_s(self) -> float:
         return self.earlier_s + time.process_time() - self.started_s
 
@@ -228,15 +240,19 @@ class Progress(BaseCallback):  # type: ignore[misc]
     def _on_training_end(self) -> None:
         self._updated()
 
+    def end_soon(self, *_: object) -> None:
+        """A signal handler: after the step that is being made, a last checkpoint is written and the training ends."""
+        self.ending = True
+
     def _on_step(self) -> bool:
-        return True
+        return not self.ending
 
     def _updated(self) -> None:
-        step, epoch = self.num_timesteps, self.num_timesteps // self.config.trainer.batch_size
+        step, epoch = self.step, self.step // self.config.trainer.batch_size
         episodes = self.model.ep_info_buffer or ()
         rewards = [episode["r"] for episode in episodes]
         losses = {name: value for name, value in self.logger.name_to_value.items() if name.startswith("train/")}
-        due = step >= self.total or step - self.saved_at >= self.total / CHECKPOINTS_PER_RUN
+        due = self.ending or step >= self.total or step - self.saved_at >= self.total / CHECKPOINTS_PER_RUN
         score = sum(rewards) / len(rewards) if rewards else None
         report(
             step=step,
@@ -258,12 +274,12 @@ class Progress(BaseCallback):  # type: ignore[misc]
     def save(self) -> Path:
         """Write a checkpoint: there is a whole one under its name, or none."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"step_{self.num_timesteps:09d}.pt"
+        path = self.folder / f"step_{self.step:09d}.pt"
         partial = path.with_suffix(".part")
         torch.save(
             {
                 "config": self.config.model_dump(),
-                "step": self.num_timesteps,
+                "step": self.step,
                 "train_s": self.train_s,
                 "policy": self.model.policy.state_dict(),
                 "optimizer": self.model.policy.optimizer.state_dict(),
@@ -271,7 +287,7 @@ class Progress(BaseCallback):  # type: ignore[misc]
             partial,
         )
         partial.replace(path)
-        self.saved_at = self.num_timesteps
+        self.saved_at = self.step
         return path.absolute()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +14,12 @@ from slurm_cluster import SlurmCluster, missing
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[object]:
-    """A `SkyServer` on a Slurm cluster. Skips where neither can be."""
+    """A `SkyServer` on a Slurm cluster. Skips where that cannot be, or fails where it was promised."""
+    give_up = pytest.fail if os.environ.get("SWEEPTUI_SKYPILOT_REQUIRED") else pytest.skip
     if importlib.util.find_spec("sky") is None:
-        pytest.skip("skypilot is not installed: make skypilot-test")
+        give_up("skypilot is not installed: make skypilot-test")
     if why := missing():
-        pytest.skip(why)
+        give_up(why)
     from sky_server import SkyServer
 
     # Short, for the sake of sockets, and to be entered by every user.

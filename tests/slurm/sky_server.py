@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slurm_cluster import LOGIN, SlurmCluster, free_port
+import psutil
+from slurm_cluster import LOGIN, SlurmCluster, end_all, free_port
 
 HERE = Path(__file__).parent
 INFRA = "slurm/sweeptui"
@@ -40,10 +43,24 @@ class SkyServer:
         self._write_configuration()
         self._write_shims()
         self.sky("api", "start")
-        self.sky("check", "slurm")
 
     def stop(self) -> None:
-        self.sky("api", "stop", check=False)
+        # Some of them change how they are called, and with it what can be read of their environment.
+        workers = set(self._workers())
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.sky("api", "stop", check=False, timeout_s=30)
+        # Its controllers outlive it, and whoever asks it anything starts it again.
+        end_all(lambda process: process.pid in workers and process.ppid() == 1)
+        end_all(self._is_own)
+
+    def _is_own(self, process: psutil.Process) -> bool:
+        return process.environ().get("HOME") == str(self.folder)
+
+    def _workers(self) -> Iterator[int]:
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if self._is_own(process):
+                    yield from [child.pid for child in process.children(recursive=True)]
 
     def sky(self, *words: str, check: bool = True, timeout_s: float = 180) -> str:
         """What `sky ...` prints. Raises CalledProcessError."""

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 LOGIN = "sweeptui-slurm"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sinfo", "squeue", "scancel", "sshd", "ssh-keygen", "rsync", "nc")
 CPUS = 16
@@ -93,6 +95,8 @@ class SlurmCluster:
             self.slurm("scancel", job)
         with contextlib.suppress(TimeoutError):
             until(lambda: not self.jobs(), "the queue to be empty", 15)
+        # Their parents have left them alone: sessions of sshd, SkyPilot's own processes on the node.
+        end_all(lambda process: process.username() == LOGIN)
         for process in reversed(self._running):
             process.terminate()
         for process in reversed(self._running):
@@ -207,6 +211,21 @@ Subsystem sftp internal-sftp
 SetEnv SLURM_CONF={folder}/slurm.conf PATH={self.shims}:/usr/local/bin:/usr/bin:/bin
 """
         )
+
+
+def end_all(ours: Callable[[psutil.Process], bool]) -> None:
+    """Kill every process that is ours, each by its pid, until there is none."""
+    for _ in range(5):
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if ours(process):
+                    found.append(process)
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        if not psutil.wait_procs(found, timeout=5)[1] and not found:
+            return
 
 
 def until(condition: Callable[[], object], what: str, limit_s: float = PATIENCE_S) -> None:

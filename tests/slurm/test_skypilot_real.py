@@ -19,11 +19,11 @@ import pytest
 
 import sweeptui
 
-pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(900)]
 HERE = Path(__file__).parent
 PACKAGE = Path(sweeptui.__file__).parent
 NODE_PYTHON = "/usr/bin/python3"
-PATIENCE_S = 240
+PATIENCE_S = 600
 
 
 class Project:

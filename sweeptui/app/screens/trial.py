@@ -11,6 +11,7 @@ from textual import work
 from sweeptui.app import theme, wording
 from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, RULE, Piece, progress_bar
 from sweeptui.app.fields import run_time, share_done
+from sweeptui.app.lineage import lineage
 from sweeptui.app.messages import Latest
 from sweeptui.app.parameters import configuration, difference, value_text
 from sweeptui.app.plot import curves, order
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
 
 LOOK_S = 2.0
+LINEAGE = ("parent", "generation", "mutation", "checkpoint", "cost")
+"""Of a provenance: what the lineage shows, and what only the engine needs."""
 LEFT_SHARE = 0.45
 CURVE_SHARE = 0.3
 """Of the height, for the learning curve."""
@@ -180,6 +183,7 @@ class TrialPage(Page):
             sections = [
                 *first,
                 self._why(snapshot, trial, room),
+                lineage(snapshot, trial),
                 self._configuration(snapshot, trial, room),
                 self._attempts(snapshot, trial, room),
                 self._curve(snapshot, trial, room),
@@ -196,7 +200,11 @@ class TrialPage(Page):
             self._usage(snapshot, trial),
             self._attempts(snapshot, trial, left - 4),
         ]
-        other = [self._why(snapshot, trial, right - 4), self._curve(snapshot, trial, right - 4)]
+        other = [
+            self._why(snapshot, trial, right - 4),
+            lineage(snapshot, trial),
+            self._curve(snapshot, trial, right - 4),
+        ]
         sides = [[section for section in side if section is not None] for side in (mine, other)]
         height = self.sheet.size.height
         end = self._end(trial, right - 4, max(FEW_LINES, height - rows_of(sides[1]) - 2))
@@ -243,7 +251,7 @@ class TrialPage(Page):
                 came += [(", came ", QUIET), (wording.cost(trial.cost, snapshot.cost_unit), BOLD)]
                 came += [(f"  {difference(trial.cost, expected)}", QUIET)]
             rows.append(("cost", came))
-        known = {"method", "score_mean", "score_std", "cost_mean", "fallback"}
+        known = {"method", "score_mean", "score_std", "cost_mean", "fallback", *LINEAGE}
         rows += [
             (wording.line(str(name)).replace("_", " "), [(wording.param(value), PLAIN)])
             for name, value in how.items()
@@ -277,8 +285,11 @@ class TrialPage(Page):
             pieces.append((time.strftime("%m-%d %H:%M:%S", time.localtime(job.started_at)), PLAIN))
             ended = job.ended_at if job.ended_at is not None else now
             pieces.append((f"  {wording.duration(ended - job.started_at)}", BOLD))
-        pieces += [(f"  {place}", QUIET)] if (place := wording.slot(job.slot)) else []
+        place, remote = wording.slot(job.slot), wording.remote(job.slot)
+        pieces += [(f"  {place}", QUIET)] if place and not remote else []
         lines = [line(*pieces)]
+        if remote:
+            lines += [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(place, width - 8, QUIET)]
         used = wording.exit_summary(job.exit)
         if used:
             lines += [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(used, width - 8, QUIET)]

@@ -1,23 +1,26 @@
 """Which optimizer a method's name stands for.
 
-Other packages add one by an entry point of the group `sweeptui.optimizers` whose object is an `OptimizerFactory`.
+Other packages add one by an entry point of the group `sweeptui.optimizers` whose object is an `OptimizerFactory`, or a
+class with `suggest(n)` and `observe(trial, score)`; `module:Class` or `file.py:Class` names one
+without an entry point.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, cast
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from sweeptui.core.errors import UserError, hint
 from sweeptui.core.methods import GROUP, METHODS, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
 
     from sweeptui.core.optimizers.base import Optimizer, OptimizerFactory
     from sweeptui.core.space import Space
@@ -40,7 +43,7 @@ def check(method: str, settings: Mapping[str, Any] | None = None) -> None:
     name, variant = split(method)
     # Looking for plug-ins reads the metadata of every package there is: not where the name is known without.
     if name not in METHODS:
-        if method not in (known := methods()):
+        if ":" not in method and method not in (known := methods()):
             raise UserError(f"method: no optimizer is called {method!r}; {hint(method, known)}")
         return
     built_in = METHODS[name]
@@ -96,7 +99,7 @@ def resolve(method: str) -> OptimizerFactory:
     name, variant = split(method)
     try:
         if name not in METHODS:
-            return cast("OptimizerFactory", _plugins()[method].load())
+            return _factory(_attribute(method) if ":" in method else _plugins()[method].load())
         module, _, factory = METHODS[name].factory.partition(":")
         found = getattr(importlib.import_module(f"sweeptui.core.optimizers.{module}"), factory)
     except UserError:
@@ -104,3 +107,32 @@ def resolve(method: str) -> OptimizerFactory:
     except Exception as error:
         raise UserError(f"method: the optimizer {method!r} cannot be loaded: {error}") from error
     return cast("OptimizerFactory", partial(found, variant=variant) if METHODS[name].variants else found)
+
+
+def _attribute(method: str) -> Any:
+    """What `module:Class` or `file.py:Class` names."""
+    module, _, name = method.rpartition(":")
+    found: Any = _loaded(module) if module.endswith(".py") else importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _factory(found: Any) -> OptimizerFactory:
+    """As the engine calls it: a class with `observe` is asked in its own way."""
+    if hasattr(found, "observe"):
+        from sweeptui.core.optimizers.adapters.own import OwnOptimizer  # noqa: PLC0415 - few need it
+
+        return cast("OptimizerFactory", partial(OwnOptimizer, found))
+    return cast("OptimizerFactory", found)
+
+
+def _loaded(file: str) -> Any:
+    """A file as a module, under a name that is not `__main__`: what it does as a script is not done again."""
+    spec = spec_from_file_location(f"sweeptui_own_{Path(file).stem}", file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

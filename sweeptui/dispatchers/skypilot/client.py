@@ -56,9 +56,9 @@ class WorkerGateway:
     def standing(self, suffix: str) -> list[str]:
         return list(self._call("standing", suffix))
 
-    def clear(self, name: str) -> None:
-        """Take down the cluster and cancel the managed jobs of this name."""
-        self._call("clear", name)
+    def ours(self) -> list[tuple[str, str]]:
+        """Names of jobs of sweeps that are not over, each with what it is: "cluster" or "managed job"."""
+        return [(name, kind) for name, kind in self._call("ours")]
 
     def clouds(self) -> list[str]:
         """The clouds that SkyPilot may use."""

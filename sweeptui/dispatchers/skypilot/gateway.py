@@ -7,7 +7,7 @@ submitted twice is there twice, under two ids.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
@@ -144,4 +144,3 @@ class Place:
     mode: str = "managed"
     pool: str | None = None
     autodown_min: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from sweeptui.core.dispatch import JobSpec
 
+IDENTITY = "skypilot.json"
+
 
 @dataclass(slots=True)
 class JobRecord:
@@ -71,13 +73,19 @@ class JobRecord:
             raise ValueError(str(error)) from None
 
 
+def known_id(sweep_dir: Path) -> str | None:
+    """What the names of a sweep's remote jobs end with; None where it never had any."""
+    try:
+        return str(json.loads((sweep_dir / IDENTITY).read_text())["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def sweep_id(sweep_dir: Path) -> str:
     """Six hexadecimal digits that no other sweep has; made up once, and kept in the sweep's folder."""
-    path = sweep_dir / "skypilot.json"
-    try:
-        found: str = json.loads(path.read_text())["id"]
-    except (OSError, ValueError, KeyError):
-        found = secrets.token_hex(3)
+    found = known_id(sweep_dir)
+    if found is None:
+        found, path = secrets.token_hex(3), sweep_dir / IDENTITY
         partial = path.with_suffix(".part")
         partial.write_text(json.dumps({"id": found}))
         partial.replace(path)

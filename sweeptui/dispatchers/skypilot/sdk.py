@@ -150,14 +150,14 @@ class SkyGateway:
         return self._poll_clusters(names) if self._clusters else self._managed(names, None)
 
     def standing(self, suffix: str) -> list[str]:
-        found = {
-            record.job_name
-            for record in _managed_records(None)
-            if _managed_state(record) not in _OVER_NAMES and str(record.job_name or "").endswith(suffix)
-        }
-        with contextlib.suppress(Exception):
-            found |= {each.name for each in sky.get(sky.status()) if each.name.endswith(suffix)}
-        return sorted(name for name in found if OURS.fullmatch(name))
+        return [name for name, _ in self.ours() if name.endswith(suffix)]
+
+    def ours(self) -> list[tuple[str, str]]:
+        """Names of jobs of sweeps that are not over, each with what it is: "cluster" or "managed job"."""
+        managed = [record.job_name for record in _managed_records(None) if _managed_state(record) not in _OVER_NAMES]
+        found = {(str(name), "managed job") for name in managed}
+        found |= {(str(record.name), "cluster") for record in sky.get(sky.status())}
+        return sorted(each for each in found if OURS.fullmatch(each[0]))
 
     def _managed(self, names: Iterable[str], ids: list[int] | None) -> dict[str, list[Sighting]]:
         wanted = set(names)
@@ -243,18 +243,6 @@ class SkyGateway:
             return
         sightings = self._managed([name], None).get(name, [])
         left = [int(each.remote_id) for each in sightings if not each.state.over]
-        if left:
-            sky.get(sky.jobs.cancel(job_ids=left))
-
-    def clear(self, name: str) -> None:
-        """Take down what has this name, as a cluster and as a managed job."""
-        if sky.get(sky.status(cluster_names=[name])):
-            sky.get(sky.down(name))
-        left = [
-            record.job_id
-            for record in _managed_records(None)
-            if record.job_name == name and _managed_state(record) not in _OVER_NAMES
-        ]
         if left:
             sky.get(sky.jobs.cancel(job_ids=left))
 

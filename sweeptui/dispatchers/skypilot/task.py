@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import re
 import shlex
@@ -44,10 +43,6 @@ def name_of(sweep: str, spec: JobSpec, sweep_id: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", sweep.lower()).strip("-")[:_SLUG_CHARS].strip("-") or "sweep"
     attempt = spec.token.rpartition(".")[2]
     return f"st-{slug}-{spec.trial:04d}-{'t' if spec.stage is Stage.TRAIN else 'e'}{attempt}-{sweep_id}"
-
-
-def sweep_id_of(seed: str) -> str:
-    return hashlib.sha256(seed.encode()).hexdigest()[:6]
 
 
 def base_task(config: SkypilotConfig) -> dict[str, Any]:

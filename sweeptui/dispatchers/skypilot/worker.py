@@ -25,7 +25,7 @@ THREADS = 16
 OPERATIONS = frozenset(
     {
         *("submit", "poll_many", "find_by_name", "logs", "cancel", "down", "standing"),
-        *("clear", "clouds", "estimate"),
+        *("ours", "clouds", "estimate"),
     }
 )
 
