@@ -240,3 +240,10 @@ def test_a_launcher_of_ones_own_is_a_line(tmp_path: Path) -> None:
     assert (trial.status, trial.score) == (TrialStatus.COMPLETED, 0.25)
     said = (sweep.database.parent / "trials" / "trial_0001" / "train.1.log").read_text()
     assert "--no-spot --gpus=1 experiments.arena.train --args run=tiny_trial_0001 --overrides x=" in said
+
+
+def test_the_quick_test_trains_where_only_python_is() -> None:
+    script = (
+        "import sweeptui.recipes.quick_train, sweeptui.recipes.quick_eval, sys; sys.exit('pydantic' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -19,12 +19,11 @@ from sweeptui.core.template import (
     check,
     default_eval_command,
     default_train_command,
-    format_value,
     literal,
-    parse_value,
     render,
 )
 from sweeptui.core.trial import Stage
+from sweeptui.core.values import format_value, parse_value
 
 PARAMS = {"trainer.optimizer.lr": 1e-05, "trainer.layers": 3, "trainer.losses.ppo.clip": 0.2}
 

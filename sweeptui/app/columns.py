@@ -146,6 +146,8 @@ def _slot(row: Row) -> list[Piece]:
 
 def _param(path: str) -> Callable[[Row], list[Piece]]:
     def cell(row: Row) -> list[Piece]:
+        if path not in row.trial.params:
+            return [("-", QUIET)]
         value = row.trial.params.get(path)
         return [(wording.param(value), BOLD if row.best else PLAIN)] if value is not None else []
 

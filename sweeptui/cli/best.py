@@ -22,7 +22,7 @@ from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.summary import best_json, json_line, metrics_json, tool_of
 from sweeptui.core.errors import UserError, hint
 from sweeptui.core.objectives import objectives_of, value_of
-from sweeptui.core.template import format_value
+from sweeptui.core.values import format_value
 from sweeptui.folders import existing_sweep
 from sweeptui.survey import open_sweep
 

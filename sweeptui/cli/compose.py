@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.cli import COMMANDS
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
-from sweeptui.core.template import parse_value
+from sweeptui.core.values import parse_value
 from sweeptui.recipes.find import find_recipe, list_recipes
 from sweeptui.recipes.settings import parse_settings, split_settings
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from sweeptui.core.errors import UserError, hint
 from sweeptui.core.fields import Model
-from sweeptui.core.template import parse_value
+from sweeptui.core.values import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, StrictBool, field_validator, model_validator
 
 from sweeptui.core.fields import AtLeastOne, Json, Model, PathText, Text, mistake, mistakes
-from sweeptui.core.template import format_value
 from sweeptui.core.trial import Stage
+from sweeptui.core.values import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -96,6 +96,7 @@ def _translated(trials: Mapping[int, Trial], tool: SweepTool) -> tuple[list[list
             continue
         taken = {axis: trial.params[axis] for axis in space.axes if axis in trial.params}
         params = {axis: value for axis, value in {**centre, **taken}.items() if axis in space.names}
+        params = space.existing(space.full(params))
         if space.contains(params):
             kept.append([params, seen.score, trial.cost])
         else:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import sweeptui.reporting
 from sweeptui.core.errors import UserError
-from sweeptui.core.template import parse_value
+from sweeptui.core.values import parse_value
 from sweeptui.recipes.find import find_function, find_recipe
 from sweeptui.recipes.load import bind
 from sweeptui.recipes.settings import apply_setting, parse_settings, split_settings

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError, explain, hint
-from sweeptui.core.template import format_value, literal
+from sweeptui.core.template import literal
+from sweeptui.core.values import format_value
 from sweeptui.recipes.load import (
     bind,
     line_of,

@@ -17,7 +17,7 @@ import yaml
 from pydantic import ValidationError
 
 from sweeptui.core.errors import UserError, explain
-from sweeptui.core.template import parse_value
+from sweeptui.core.values import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

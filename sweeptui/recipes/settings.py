@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.errors import UserError, hint, problem
-from sweeptui.core.template import parse_value
+from sweeptui.core.values import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

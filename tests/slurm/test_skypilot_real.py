@@ -19,7 +19,7 @@ import pytest
 
 import sweeptui
 
-pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1500)]
 HERE = Path(__file__).parent
 PACKAGE = Path(sweeptui.__file__).parent
 NODE_PYTHON = "/usr/bin/python3"
@@ -56,7 +56,7 @@ class Project:
                 "parameters": {"x": {"distribution": "uniform", "min": 0.0, "max": 1.0}},
             },
             "dispatcher_type": "skypilot",
-            "monitoring_interval": 2.0,
+            "monitoring_interval": 5.0,
             "skypilot": sky,
             **changes,
         }

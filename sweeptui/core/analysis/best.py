@@ -10,8 +10,9 @@ import yaml
 from sweeptui.core.analysis.ranking import Ranked
 from sweeptui.core.files import Files
 from sweeptui.core.jobspec import context_of
-from sweeptui.core.template import Context, format_value, render
+from sweeptui.core.template import Context, render
 from sweeptui.core.trial import Job, Stage, Trial, trial_id
+from sweeptui.core.values import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -111,7 +111,7 @@ class Fleet:
                     self._check_queue(job)
                     if job.unwanted:
                         self._stop(job)
-                    elif _prints(job) and now >= job.log_at + self._interval_s:
+                    elif _prints(job) and now >= job.log_at:
                         reading.append(job)
                 case Step.LAST_LINES:
                     self._read_log(job, None)
@@ -121,7 +121,6 @@ class Fleet:
             self._find(finding)
         in_flight = sum(job.busy and job.step is Step.OUT for job in self.jobs.values())
         for job in sorted(reading, key=lambda job: job.log_at)[: max(0, LOGS_AT_ONCE - in_flight)]:
-            job.log_at = now
             self._read_log(job, LOG_TAIL)
         if now >= self._look_at and not self._looking:
             self._look(now)
@@ -197,7 +196,7 @@ class Fleet:
 
         def seen(sightings: Mapping[str, Sequence[Sighting]]) -> None:
             self._looking, self._fails = False, 0
-            self._look_at = time.monotonic() + self._interval_s * random.uniform(0.9, 1.1)  # noqa: S311
+            self._look_at = time.monotonic() + self._pause_s(time.monotonic() - now)
             for job in jobs:
                 if job.step in (Step.OUT, Step.LAUNCHING) and sightings.get(job.name):
                     self._see(job, sightings[job.name])
@@ -270,10 +269,12 @@ class Fleet:
 
     def _read_log(self, job: RemoteJob, tail: int | None) -> None:
         name, remote_id, gateway = job.name, job.record.remote_id, self._gateway
-        last = job.step is Step.LAST_LINES
+        last, asked_at = job.step is Step.LAST_LINES, time.monotonic()
 
         def read(lines: Sequence[str]) -> None:
             job.busy, whole = False, tail is None
+            now = time.monotonic()
+            job.log_at = now + self._pause_s(now - asked_at)
             try:
                 fed = job.transport.feed(lines, whole=whole)
             except OSError as error:
@@ -349,6 +350,10 @@ class Fleet:
 
         job.busy = True
         self._courier.send(lane, errand, done, failed or later)
+
+    def _pause_s(self, took_s: float) -> float:
+        """Until it is asked again: a SkyPilot that is slow has other things to do, launches first of all."""
+        return max(self._interval_s, 2 * took_s) * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
     def _later(self, job: RemoteJob, error: Exception) -> None:
         """Try again, less and less often."""

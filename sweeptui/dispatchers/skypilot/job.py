@@ -61,6 +61,7 @@ class RemoteJob:
     not_before: float = 0.0
     """On the monotonic clock: no errand for it until then."""
     log_at: float = float("-inf")
+    """On the monotonic clock: when its log is due."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """The slot that the sweep was last told of."""
     _price_usd_h: float | None = None

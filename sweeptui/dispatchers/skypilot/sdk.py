@@ -13,6 +13,7 @@ import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sky
@@ -94,6 +95,8 @@ class SkyGateway:
         self._place = place
         self._ids: dict[str, str] = {}
         """Of managed jobs, by name."""
+        self._last: dict[str, Sighting] = {}
+        """Of clusters, by name."""
         self._prices: dict[tuple[str, ...], float | None] = {}
         self._no_autodown = False
         self._lock = threading.Lock()
@@ -203,17 +206,23 @@ class SkyGateway:
                         if status is None
                         else CLUSTER_JOB_STATES.get(status.name, RemoteState.RUNNING)
                     )
-            except Exception as error:  # noqa: BLE001 - of a cluster that does not answer, its cloud is asked
-                return self._refreshed(record.name, infra, price, error)
-        return Sighting(job, state, reason, infra, price)
+            except Exception:  # noqa: BLE001 - of a cluster that does not answer, its cloud is asked
+                return self._refreshed(record.name, infra, price)
+        seen = self._last[record.name] = Sighting(job, state, reason, infra, price)
+        return seen
 
-    def _refreshed(self, name: str, infra: str, price: float | None, error: Exception) -> Sighting | None:
-        refresh = sky.StatusRefreshMode.FORCE
-        for record in sky.get(sky.status(cluster_names=[name], refresh=refresh)):
-            if record.status is not None and record.status.name == "UP":
-                raise GatewayError(_sentence(error), again=True)
-            return Sighting("1", RemoteState.PREEMPTED, "its machine was taken away", infra, price)
-        return None
+    def _refreshed(self, name: str, infra: str, price: float | None) -> Sighting | None:
+        """What the cloud says of a cluster that does not answer; as it was last seen, where that is nothing new."""
+        last = self._last.get(name, Sighting("", RemoteState.PROVISIONING, "", infra, price))
+        try:
+            records = sky.get(sky.status(cluster_names=[name], refresh=sky.StatusRefreshMode.FORCE))
+        except Exception:  # noqa: BLE001 - one cluster must not keep the others from being seen
+            return last
+        if not records:
+            return None
+        if records[0].status is not None and records[0].status.name == "UP":
+            return last
+        return replace(last, state=RemoteState.PREEMPTED, reason="its machine was taken away")
 
     # -- logs and ends --------------------------------------------------------------------------------------------
 

@@ -147,7 +147,9 @@ class Turn(ABC, Generic[Models]):
         runs = [configuration_key(self._space, o.params) for o in ended] + self._running
         front = [self._observations[index] for index in self._front()]
         chosen = min(front, key=lambda o: runs.count(configuration_key(self._space, o.params)))
-        params = {name: chosen.params[name] for name in self._space.names}
+        params = self._space.existing(
+            {name: chosen.params[name] for name in self._space.names if name in chosen.params}
+        )
         return Suggestion(params, {"method": "resample", "resample_of": chosen.number})
 
     def _model(self, number: int) -> Suggestion:
