@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LOG = "wandb.log"
 FINISH_S = 60.0
 """How long the end of a sweep waits for W&B to take what is left; what it has not by then is sent by the next run."""
+PATIENCE_S = 10.0
+"""How long a W&B that can be reached and does not answer is waited for before the sweep begins without it."""
 WAIT_S = 0.1
 Say = Callable[[str], None]
 
@@ -125,6 +127,7 @@ class Mirrored:
         Meanwhile the store follows the machine that runs it, and `listener` is told. Where W&B is away, the sweep is
         run all the same, if what is here is the newest there can be. Raises `UserError`.
         """
+        away_at: float | None = None
         with closing(SqliteStore.open(self._folder / DATABASE, readonly=True)) as store:
             while True:
                 event = self._child.next(WAIT_S)
@@ -141,8 +144,10 @@ class Mirrored:
                     case "held":
                         holder = store.lease()
                         raise LeaseHeldError(store.path, holder) if holder else StoreError(store.path, event["message"])
-                    case "away" if event["led"] or not event["known"]:
-                        self._child.write("go")
+                    case "away" if event["own"]:
+                        away_at = away_at or time.monotonic()
+                        if event["unreachable"] or time.monotonic() - away_at > PATIENCE_S:
+                            self._child.write("go")
                     case "away":
                         self._say(f"{event['message']}; another machine ran this sweep last, so it waits for W&B")
                     case "refused" | "dead":

@@ -152,7 +152,8 @@ class Cloud:
             port = url.port or (443 if url.scheme == "https" else 80)
             socket.create_connection((url.hostname, port), KNOCK_S).close()
         except OSError as error:
-            raise AwayError(f"{self._base_url} cannot be reached: {error.strerror or error}") from error
+            text = f"{self._base_url} cannot be reached: {error.strerror or error}"
+            raise AwayError(text, unreachable=True) from error
 
     def _explained(self, error: Exception) -> Exception:
         status, text = _status(error), " ".join(str(error).split())[:300]

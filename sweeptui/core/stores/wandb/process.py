@@ -37,6 +37,8 @@ PROGRESS_S = 15.0
 """How old the progress of a running trial may get in W&B."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 """Between two tries while W&B is away; doubled each time, and shortened by chance so that not all come back at once."""
+ASK_S, KNOCKS = 60.0, 3
+"""How long W&B is asked for a sweep that this machine does not have, and how often a server that cannot be reached."""
 SIGN_OF_LIFE_S = 5.0
 LOCAL_TTL_S = 60.0
 """Of the lease on this machine, while another one runs the sweep."""
@@ -119,7 +121,7 @@ class Process:
             self._store.release_lease()
             tell("superseded", diverged=error.diverged, message=_superseded(error, self._settings.sweep))
         except (AwayError, RefusedError, DeletedError, NewerFormatError) as error:
-            self._fail("away" if isinstance(error, AwayError) else "refused", str(error))
+            self._fail("away" if isinstance(error, AwayError) else "refused", error)
             self._store.release_lease()
             self._show()
         else:
@@ -168,9 +170,9 @@ class Process:
             self._advance()
             self._failures = 0
         except AwayError as error:
-            self._fail("away", str(error))
+            self._fail("away", error)
         except (RefusedError, DeletedError, NewerFormatError) as error:
-            self._fail("refused", str(error))
+            self._fail("refused", error)
         except SupersededError as error:
             self._set("superseded", _superseded(error, self._settings.sweep))
             self._show()
@@ -199,8 +201,11 @@ class Process:
             self._set("following", f"{lease} runs this sweep; this machine takes over when it falls silent")
             self._hold(str(lease))
             self._try_at = time.monotonic() + min(10.0, self._settings.ttl_s / 6)
-        else:
+        elif lease.machine:
             raise SupersededError(lease)
+        else:  # nobody has signed it: perhaps it is ours, and the answer that said so was lost
+            self._set("behind")
+            self._try_at = time.monotonic() + min(10.0, self._settings.ttl_s / 6)
 
     def _connect(self) -> None:
         self._connected = self._settings.connect()
@@ -231,13 +236,14 @@ class Process:
 
     # -- how it stands
 
-    def _fail(self, state: State, message: str) -> None:
+    def _fail(self, state: State, error: Exception) -> None:
         wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**self._failures)
         self._failures += 1
         self._try_at = time.monotonic() + wait * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        self._set(state, message)
+        self._set(state, str(error))
         if self._follows:
-            tell(state, message=message, led=self._mirror.book.led, known=bool(self._mirror.book.nonce))
+            book, unreachable = self._mirror.book, isinstance(error, AwayError) and error.unreachable
+            tell(state, message=str(error), own=book.led or not book.nonce, unreachable=unreachable)
 
     def _set(self, state: State, message: str = "") -> None:
         old = self._standing
@@ -288,9 +294,27 @@ def sync(folder: Path, settings: Settings) -> None:
 
 
 def fetch(folder: Path, settings: Settings) -> None:
-    """Make the store in `folder`, which is not there, from what W&B has of the sweep."""
+    """Make the store in `folder`, which is not there, from what W&B has of the sweep.
+
+    A sweep that is there and is not found would be begun anew, so W&B is asked for a while.
+    """
+    deadline, unreachable, wait = time.monotonic() + ASK_S, 0, FIRST_WAIT_S
+    while True:
+        try:
+            return _fetch(folder, settings)
+        except AwayError as error:
+            unreachable += error.unreachable
+            if unreachable >= KNOCKS or time.monotonic() + wait > deadline:
+                return tell("away", message=str(error))
+        except (RefusedError, DeletedError, NewerFormatError) as error:
+            return tell("refused", message=str(error))
+        time.sleep(wait)
+        wait *= 2
+
+
+def _fetch(folder: Path, settings: Settings) -> None:
+    remote = settings.connect()
     try:
-        remote = settings.connect()
         there, record = remote.find()
         if record is None:
             tell("none", there=there)
@@ -306,10 +330,8 @@ def fetch(folder: Path, settings: Settings) -> None:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         tell("rebuilt", trials=trials)
-    except AwayError as error:
-        tell("away", message=str(error))
-    except (RefusedError, DeletedError, NewerFormatError) as error:
-        tell("refused", message=str(error))
+    finally:
+        remote.close()
 
 
 def main() -> int:
