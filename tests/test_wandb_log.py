@@ -141,6 +141,28 @@ def test_where_the_log_has_no_summary_the_file_beside_it_counts(tmp_path: Path) 
     assert (report.score, report.metrics) == (4, {"val.loss": 4})
 
 
+def test_what_a_script_logs_can_be_stored_and_printed(tmp_path: Path) -> None:
+    record = load_records()()
+    logged = {
+        "a\x1b[31m": '"red\\u001b\\ud800"',
+        "big": "9" * 1000,
+        "huge": "9" * 9000,
+        "deep": '{"x":' * 400 + "1" + "}" * 400,
+        "deeper": "[" * 100_000,
+        "n" * 600: "1",
+        "not": "json",
+        "inf": "Infinity",
+        "loss": "1",
+    }
+    for name, text in logged.items():
+        item = record.history.item.add()
+        item.key, item.value_json = name, text
+    run_file(tmp_path).write_bytes(log_bytes([bytes(record.SerializeToString())]))
+    [report] = WandbReader(tmp_path, "x", "loss").read(final=True)
+    assert report.metrics == {"a\ufffd[31m": "red\ufffd\ufffd", "big": "inf", "huge": "inf", "inf": "inf", "loss": 1}
+    assert report.score == 1
+
+
 def test_names_are_flat_and_what_is_drawn_is_left_out() -> None:
     values = {"a": {"b": {"c": 1}}, "img": {"_type": "histogram", "values": [1], "n": 2}, "l": [1], "ok": True}
     assert flat(values) == {"a.b.c": 1, "ok": True}

@@ -152,6 +152,9 @@ def snapshot(
 def _swept(parameters: Mapping[str, Mapping[str, object]], trials: tuple[Trial, ...]) -> tuple[str, ...]:
     if not trials:
         return tuple(parameters)
+    if any(how.get("when") for how in parameters.values()):
+        # A trial has some of them; all are shown.
+        return tuple(name for name, how in parameters.items() if how.get("distribution") != "constant")
     return tuple(name for name in trials[-1].params if parameters.get(name, {}).get("distribution", "") != "constant")
 
 

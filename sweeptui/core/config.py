@@ -322,7 +322,7 @@ class SweepTool(Model):
     def search_signature(self) -> dict[str, Any]:
         """What must stay the same for old trials to mean the same."""
         return {
-            "space": Space(self.space.distributions).to_json(),
+            "space": Space.from_parameters(self.protein_config.parameters).to_json(),
             "metrics": [[each.name, each.goal] for each in self.protein_config.objectives],
         }
 

@@ -95,23 +95,31 @@ def complete(space: Space, base: Params, edits: Mapping[str, Any], source: str) 
     """A configuration from `edits` and, for what they leave out, `base`; `source` is what a message calls that.
 
     Raises `UserError` for an unknown parameter, a value outside of the space, a parameter that neither has, and a
-    constraint that does not hold.
+    constraint that does not hold. A parameter that does not exist, by its condition, is left out.
     """
     named = {find_name(space, name): value for name, value in edits.items()}
     params: dict[str, Any] = {}
+    absent: list[str] = []
     for name, distribution in space.distributions.items():
         if name in named:
             params[name] = checked(space, name, named[name])
         elif distribution.kind == "constant":
             params[name] = distribution.from_unit(0.5)
+        elif name not in base and name in space.conditions.of:
+            absent.append(name)
         elif name not in base:
             raise UserError(f"{name} is missing{f' in {source}' if source else ''}; give it {allowed(distribution)}")
         elif wrong := problem(distribution, base[name]):
             raise UserError(f"{name} {wrong} (it is taken from {source}); give it another value")
         else:
             params[name] = base[name]
+    for name in absent:
+        if name in space.existing({**params, **dict.fromkeys(absent)}):
+            when, needed = space.conditions.of[name].text, allowed(space.distributions[name])
+            raise UserError(f"{name} is missing, and there is one when {when}; give it {needed}")
+    params = space.existing(params)
     for constraint in space.constraints:
-        if not constraint.holds(params):
+        if all(name in params for name in constraint.names) and not constraint.holds(params):
             values = ", ".join(f"{name}={_plain(params[name])}" for name in constraint.names)
             raise UserError(f"{constraint.text} does not hold for {values}; change one of them")
     return params

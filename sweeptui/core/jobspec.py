@@ -40,6 +40,7 @@ def context_of(tool: SweepTool, sweep: str, files: Files, trial: Trial, job: Job
         report_path=files.reports(job),
         project_dir=project_dir(tool),
         metric=tool.protein_config.metric,
+        searched=tuple(tool.protein_config.parameters),
         overrides=tool.train_overrides if job.stage is Stage.TRAIN else tool.eval_overrides,
         checkpoint=tool.skypilot.seen_there(trial.checkpoint) if remote else trial.checkpoint,
         recipe_module=tool.recipe_module,

@@ -202,7 +202,7 @@ class LogReader(_LineReader):
 
 def _parse_json(line: bytes, reject: Callable[[str], None]) -> ParsedReport:
     try:
-        value = json.loads(line.decode(), parse_int=_parse_int, parse_constant=_parse_constant)
+        value = json.loads(line.decode(), parse_int=parse_int, parse_constant=_parse_constant)
     except (ValueError, RecursionError):
         raise _MalformedError("a line is not JSON") from None
     if not isinstance(value, dict):
@@ -210,7 +210,7 @@ def _parse_json(line: bytes, reject: Callable[[str], None]) -> ParsedReport:
     return _to_report(value, reject)
 
 
-def _parse_int(digits: str) -> float:
+def parse_int(digits: str) -> float:
     # Python refuses to read very long integers, and no database takes them.
     return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
 
@@ -285,7 +285,7 @@ def _flatten(name: str, value: Any, into: dict[str, Any], depth: int = 1) -> Non
         # Also bounds what a long name over many short ones would grow to.
         raise _MalformedError(f"a metric's name is longer than {MAX_NAME_CHARS} characters")
     elif value is not None:
-        into[_printable(name)] = _plain(value, depth)
+        into[printable(name)] = _plain(value, depth)
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -294,13 +294,13 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, list):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {_printable(key): _plain(item, depth + 1) for key, item in value.items()}
+        return {printable(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return _printable(value) if isinstance(value, str) else value
+    return printable(value) if isinstance(value, str) else value
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what could steer a terminal or cannot be stored (control characters, lone surrogates)."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 

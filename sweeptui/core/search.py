@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from sweeptui.core.conditions import WHEN
 from sweeptui.core.distributions import DISTRIBUTIONS, Distribution, distribution_from
 from sweeptui.core.errors import FieldError, UserError
 from sweeptui.core.fields import Model, Text, mistake, mistakes, moved, name_in
@@ -65,6 +66,9 @@ class ParameterConfig(Model):
     probabilities: Annotated[list[float] | None, SkipValidation] = None
     """Of `values`, for categorical_w_probabilities."""
 
+    when: Text | None = None
+    """The condition under which there is such a parameter, such as "optimizer == 'sgd'"; always, where not given."""
+
     @model_validator(mode="after")
     def _is_a_distribution(self) -> Self:
         try:
@@ -78,7 +82,7 @@ class ParameterConfig(Model):
         return self
 
     def to_distribution(self) -> Distribution:
-        return distribution_from(self._given())
+        return distribution_from({name: value for name, value in self._given().items() if name != WHEN})
 
     @classmethod
     def from_distribution(cls, distribution: Distribution) -> Self:
@@ -179,6 +183,14 @@ class ProteinConfig(Model):
         if wrong:
             raise mistakes(cls.__name__, wrong)
         return flat
+
+    @model_validator(mode="after")
+    def _conditions_make_sense(self) -> Self:
+        try:
+            Space.from_parameters(self.parameters)
+        except FieldError as error:
+            raise mistakes(type(self).__name__, [(("parameters", *error.path), error.problem, None)]) from None
+        return self
 
     @model_validator(mode="after")
     def _constraints_can_hold(self) -> Self:

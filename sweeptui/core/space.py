@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 import random
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from sweeptui.core.conditions import WHEN, Conditions
 from sweeptui.core.constraints import Constraint
 from sweeptui.core.distributions import (
     Choice,
@@ -29,11 +32,15 @@ __all__ = ["Choice", "Constant", "Distribution", "Integer", "LogUniform", "Space
 
 FIELDS = (
     "distribution", "min", "max", "mean", "scale", "values", "value", "mu", "sigma", "a", "b", "q", "probabilities",
+    "when",
 )  # fmt: skip
 """What a parameter may have."""
 _TELLING = ("distribution", "min", "max", "values", "value")
 """The fields that make a mapping a parameter and not a group of them."""
+MAX_COUNTED = 20_000
+"""Values of deciding parameters that are gone through to count the configurations."""
 CENTER_DRAWS = 256
+_NOTHING = object()
 MAX_DRAWS = 20_000
 _CONSTRAINTS = "=constraints"
 """Among a space's parameters in JSON; no parameter can be called so."""
@@ -50,13 +57,22 @@ class Describes(Protocol):
 class Space:
     """An ordered mapping from parameter names to distributions.
 
-    Each parameter but the constants has one axis of the unit cube, in order.
+    Each parameter but the constants has one axis of the unit cube, in order. A parameter that does not exist, by its
+    condition, stands at the centre of its axis, so that all configurations without it are one point.
     """
 
-    def __init__(self, distributions: Mapping[str, Distribution], constraints: Iterable[str] = ()) -> None:
-        """`constraints`: conditions such as "a < b" that every suggestion satisfies. Raises `UserError` for others."""
+    def __init__(
+        self,
+        distributions: Mapping[str, Distribution],
+        constraints: Iterable[str] = (),
+        conditions: Mapping[str, str] | None = None,
+    ) -> None:
+        """`constraints`: conditions such as "a < b" that every suggestion satisfies; `conditions`: under which a
+        parameter exists. Raises `UserError` for others, and `FieldError` for conditions that cannot be."""
         self.distributions = dict(distributions)
+        self.conditions = Conditions(conditions or {}, list(self.distributions))
         self.constraints = tuple(Constraint(text, list(self.distributions)) for text in constraints)
+        self._cardinality: tuple[int | None] | None = None
         self._axes = {name: each for name, each in self.distributions.items() if not isinstance(each, Constant)}
 
     @classmethod
@@ -65,7 +81,9 @@ class Space:
 
         Raises `FieldError`, and `UserError` for constraints.
         """
-        return cls({".".join(path): _distribution(path, leaf) for path, leaf in leaves(parameters)}, constraints)
+        found = leaves(parameters)
+        conditions = {".".join(path): text for path, leaf in found if (text := _condition(leaf))}
+        return cls({".".join(path): _distribution(path, leaf) for path, leaf in found}, constraints, conditions)
 
     @property
     def names(self) -> list[str]:
@@ -79,23 +97,66 @@ class Space:
 
     @property
     def cardinality(self) -> int | None:
-        """How many configurations there are, whatever the constraints; None for a continuum."""
-        sizes = [each.cardinality for each in self.distributions.values()]
-        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+        """How many configurations there are, whatever the constraints; None for a continuum.
+
+        Those that differ only in what does not exist are one. Where the deciding parameters have very many values it
+        is a bound from above.
+        """
+        if self._cardinality is None:
+            sizes = [each.cardinality for each in self.distributions.values()]
+            whole = None if None in sizes else math.prod(size for size in sizes if size is not None)
+            self._cardinality = (whole if whole is None or not self.conditions else self._counted(whole),)
+        return self._cardinality[0]
+
+    def _counted(self, whole: int) -> int:
+        deciding = {name: self.distributions[name] for name in self.conditions.deciding}
+        if math.prod(each.cardinality or 1 for each in deciding.values()) > MAX_COUNTED:
+            return whole
+        places = [[each.from_unit(u) for u in each.places() or [0.5]] for each in deciding.values()]
+        center = {name: each.from_unit(each.center) for name, each in self.distributions.items()}
+        counts: dict[str, int] = {}
+        for values in itertools.product(*places):
+            there = self.existing({**center, **dict(zip(deciding, values, strict=True))})
+            decided = json.dumps([[name, there[name]] for name in deciding if name in there], sort_keys=True)
+            counts[decided] = math.prod(
+                self.distributions[name].cardinality or 1 for name in there if name not in deciding
+            )
+        return sum(counts.values())
 
     def encode(self, params: Params) -> list[float]:
         """The point of the unit cube for `params`.
 
         Raises `KeyError` for a parameter that is missing, and `ValueError` for a value outside of the space.
         """
-        return [each.to_unit(params[name]) for name, each in self._axes.items()]
+        if not self.conditions:
+            return [each.to_unit(params[name]) for name, each in self._axes.items()]
+        there = self.full(self.existing(params))
+        return [each.to_unit(there[name]) for name, each in self._axes.items()]
+
+    def existing(self, params: Params) -> dict[str, Any]:
+        """Those of `params` that exist under the conditions. What a condition names and `params` lacks does not."""
+        return self.conditions.restricted(params)
+
+    def full(self, params: Params) -> dict[str, Any]:
+        """`params`, and for each parameter that does not exist the value that stands for it.
+
+        Raises `KeyError` for a parameter that always exists and is missing.
+        """
+        absent = {
+            name: self.distributions[name].from_unit(self.distributions[name].center)
+            for name in self.conditions.of
+            if name not in params
+        }
+        return {name: absent[name] if name in absent else params[name] for name in self.distributions}
 
     def decode(self, point: Sequence[float]) -> dict[str, Any]:
         """The parameters at a point, snapped to values that can be. One coordinate for each of `axes`."""
         if len(point) != len(self._axes):
             raise ValueError(f"a point of {len(point)} coordinates in a space of {len(self._axes)} axes")
         coordinates = dict(zip(self._axes, point, strict=True))
-        return {name: each.from_unit(coordinates.get(name, 0.0)) for name, each in self.distributions.items()}
+        return self.existing(
+            {name: each.from_unit(coordinates.get(name, 0.0)) for name, each in self.distributions.items()}
+        )
 
     def center(self) -> dict[str, Any]:
         """Where the search starts: each parameter's mean, or the middle of its axis.
@@ -122,35 +183,56 @@ class Space:
         raise RuntimeError(f"none of {MAX_DRAWS:,} random configurations satisfies the constraints")
 
     def allows(self, params: Params) -> bool:
-        """Whether all constraints hold. Observations for which they do not are still observations."""
-        return all(constraint.holds(params) for constraint in self.constraints)
+        """Whether all constraints hold. Observations for which they do not are still observations.
 
-    def contains(self, params: Params) -> bool:
-        """Whether `params` has a value inside the bounds for each parameter, and nothing else. Asks no constraint."""
-        return params.keys() == self.distributions.keys() and all(
-            each.contains(params[name]) for name, each in self.distributions.items()
+        A constraint that names a parameter that does not exist says nothing.
+        """
+        return all(
+            constraint.holds(params)
+            for constraint in self.constraints
+            if not self.conditions or all(name in params for name in constraint.names)
         )
 
+    def contains(self, params: Params) -> bool:
+        """Whether `params` has a value inside the bounds for each parameter that exists, and nothing else.
+
+        Asks no constraint.
+        """
+        there = self.existing({name: params.get(name, _NOTHING) for name in self.distributions})
+        return there.keys() == params.keys() and self.covers(params)
+
+    def covers(self, params: Params) -> bool:
+        """Whether `params` has a value inside the bounds for each parameter that exists, whatever else it has."""
+        there = self.existing({name: params.get(name, _NOTHING) for name in self.distributions})
+        return all(value is not _NOTHING and self.distributions[name].contains(value) for name, value in there.items())
+
     def to_json(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {name: each.to_json() for name, each in self.distributions.items()}
+        whens = self.conditions.texts()
+        fields: dict[str, Any] = {
+            name: each.to_json() | ({WHEN: whens[name]} if name in whens else {})
+            for name, each in self.distributions.items()
+        }
         return fields | ({_CONSTRAINTS: [each.text for each in self.constraints]} if self.constraints else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Space:
-        distributions = {name: distribution_from(fields) for name, fields in data.items() if name != _CONSTRAINTS}
-        return cls(distributions, data.get(_CONSTRAINTS, ()))
+        given = {name: dict(fields) for name, fields in data.items() if name != _CONSTRAINTS}
+        conditions = {name: fields.pop(WHEN) for name, fields in given.items() if WHEN in fields}
+        distributions = {name: distribution_from(fields) for name, fields in given.items()}
+        return cls(distributions, data.get(_CONSTRAINTS, ()), conditions)
 
     def diff(self, other: Space) -> list[str]:
         """How `other` differs from this one, a readable line for each parameter."""
         return list(self._differences(other))
 
     def _differences(self, other: Space) -> Iterator[str]:
+        mine, theirs = self.to_json(), other.to_json()
         for name, old in self.distributions.items():
             new = other.distributions.get(name)
             if new is None:
                 yield f"{name} was removed"
-            elif new != old:
-                before, after = old.to_json(), new.to_json()
+            elif new != old or mine[name].get(WHEN) != theirs[name].get(WHEN):
+                before, after = mine[name], theirs[name]
                 changed = [field for field in FIELDS if before.get(field) != after.get(field)]
                 words = (f"{field} {_word(before, field)} -> {_word(after, field)}" for field in changed)
                 yield f"{name}: {', '.join(words)}"
@@ -169,6 +251,7 @@ class Space:
             isinstance(other, Space)
             and list(self.distributions.items()) == list(other.distributions.items())
             and self.constraints == other.constraints
+            and self.conditions.texts() == other.conditions.texts()
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -217,13 +300,19 @@ def _is_leaf(value: Any) -> bool:
     return isinstance(value, Distribution | Describes)
 
 
+def _condition(leaf: Any) -> str:
+    if isinstance(leaf, Distribution):
+        return ""
+    return str((leaf.get(WHEN) if isinstance(leaf, Mapping) else getattr(leaf, WHEN, None)) or "")
+
+
 def _distribution(path: tuple[str, ...], leaf: Any) -> Distribution:
     if isinstance(leaf, Distribution):
         return leaf
     if isinstance(leaf, Describes):
         return leaf.to_distribution()
     try:
-        return distribution_from(leaf)
+        return distribution_from({field: value for field, value in leaf.items() if field != WHEN})
     except FieldError as error:
         raise FieldError((*path, *error.path), error.problem) from None
 

@@ -71,6 +71,8 @@ class Context:
     project_dir: Path
     """Where the job runs."""
     metric: str
+    searched: Sequence[str] = ()
+    """All parameters, those too that do not exist in this trial; those of `params`, where not given."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """`train_overrides` or `eval_overrides`, as the stage is."""
     checkpoint: str | None = None
@@ -150,16 +152,31 @@ class Context:
 def render(template: Sequence[str], context: Context) -> list[str]:
     """The argv of one job. The template must have passed `check`."""
     argv: list[str] = []
-    for item in template:
+    for before, item in zip(("", *template), template, strict=False):
         if item == "{overrides}":
             argv += [f"{name}={format_value(value)}" for name, value in context.settings.items()]
         elif item == "{args}":
             argv += [f"--{name}={format_value(value)}" for name, value in context.settings.items()]
         elif (name := item[1:-1]) in tracking.LISTS:
             argv += tracking.arguments(name, context.settings, context.nested)
+        elif _lacks(item, context):
+            # The parameter does not exist in this trial, and so neither does what is said of it.
+            if item.startswith("{p:") and _is_option(before):
+                argv.pop()
         else:
             argv.append(_TOKEN.sub(lambda token: _expand(token, context), item))
     return argv
+
+
+def _is_option(item: str) -> bool:
+    """`--momentum`, whose value is the next argument."""
+    return item.startswith("-") and "=" not in item and not _TOKEN.search(item)
+
+
+def _lacks(item: str, context: Context) -> bool:
+    """Whether an argument names a parameter that does not exist in this trial."""
+    names = [token[1][2:] for token in _TOKEN.finditer(item) if token[1] and token[1].startswith("p:")]
+    return any(find_param(name, context.searched or context.params) not in context.params for name in names)
 
 
 def _expand(token: re.Match[str], context: Context) -> str:
@@ -167,7 +184,7 @@ def _expand(token: re.Match[str], context: Context) -> str:
     if name is None:
         return token[0][0]
     if name.startswith("p:"):
-        return format_value(context.params[find_param(name[2:], context.params)])
+        return format_value(context.params[find_param(name[2:], context.searched or context.params)])
     return context.value(name) if name in NAMES else token[0]
 
 

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeptui.core.reports import MAX_DEPTH, MAX_NAME_CHARS, parse_int, printable
+
 Record = Any
 """The client's own message, which is made when its package is imported and has no type before."""
 HEAD_BYTES = 7
@@ -119,24 +121,30 @@ def values_of(items: Iterable[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in items:
         try:
-            found[".".join(item.nested_key) or item.key] = json.loads(item.value_json)
-        except ValueError:
+            value = json.loads(item.value_json, parse_int=parse_int)
+        except (ValueError, RecursionError):
             continue
+        found[".".join(item.nested_key) or item.key] = value
     return flat(found)
 
 
-def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def flat(values: Mapping[str, Any], depth: int = 1) -> dict[str, Any]:
     """The numbers and short texts among the values, by dotted names, as W&B's own tables and sweeps name them.
 
-    A number that is not finite is a text. Tables, images, histograms and what else W&B draws are left out.
+    A number that is not finite is a text, and every text can be printed. Tables, images, histograms and what else W&B
+    draws are left out, and so is what is nested too deep or has too long a name.
     """
     found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found |= {f"{name}.{key}": each for key, each in flat(value).items()}
+    for key, value in values.items():
+        name = printable(str(key))
+        if isinstance(value, dict) and depth < MAX_DEPTH:
+            found |= {f"{name}.{inner}": each for inner, each in flat(value, depth + 1).items()}
         elif isinstance(value, float) and not math.isfinite(value):
             found[name] = str(value)
-        elif isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= MAX_TEXT_CHARS):
+        elif isinstance(value, str) and len(value) <= MAX_TEXT_CHARS:
+            found[name] = printable(value)
+        elif isinstance(value, bool | int | float):
             found[name] = value
+    found = {name: value for name, value in found.items() if len(name) <= MAX_NAME_CHARS}
     drawn = {name.removesuffix("_type") for name in found if name.endswith("._type")}
     return {name: value for name, value in found.items() if not any(name.startswith(prefix) for prefix in drawn)}

@@ -26,6 +26,13 @@ SPACES: dict[str, dict[str, Any]] = {
     },
     "all categorical": {"a": Choice(["x", "y", "z"]), "b": Choice([True, False]), "c": Choice([1, 2, 3, 4, 5])},
     "integers": {"n": Integer(-50, 1000), "m": Integer(0, 7), "k": LogInteger(1, 60)},
+    "conditional": {
+        "optimizer": Choice(["sgd", "adam", "none"]),
+        "momentum": {"min": 0.0, "max": 0.99, "when": "optimizer == 'sgd'"},
+        "nesterov": {"values": [True, False], "when": "momentum > 0.5"},
+        "beta": {"min": 1, "max": 3, "when": "optimizer == 'adam'"},
+        "lr": LogUniform(1e-5, 1e-1),
+    },
     "fifty axes": {f"x{k}": Uniform(-1.0, 1.0) for k in range(50)},
 }
 

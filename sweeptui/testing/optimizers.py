@@ -47,7 +47,7 @@ class OptimizerContract:
 
     def check(self, space: Space, suggestion: Suggestion) -> None:
         """The suggestion is a point of the space, JSON, and says where it is from."""
-        assert set(suggestion.params) == set(space.names)
+        assert set(suggestion.params) == set(space.existing(space.full(suggestion.params)))
         assert space.contains(suggestion.params)
         assert json.loads(json.dumps(suggestion.params, allow_nan=False)) == suggestion.params
         assert json.loads(json.dumps(suggestion.provenance, allow_nan=False)) == suggestion.provenance

@@ -132,6 +132,7 @@ class Edit(ModalScreen[Edited]):
         self._heading = title
         self._note = note
         self._sources = sources
+        self._space = space
         self._at = at
         self._unchanged = unchanged
         names = wording.short_names(tuple(space.names))
@@ -197,7 +198,7 @@ class Edit(ModalScreen[Edited]):
         for button in self._buttons:
             button.set_class(button is self._buttons[at], "-chosen")
         for field in self.fields:
-            field.start_from(self._sources[at].params.get(field.path))
+            field.start_from(self._space.full(self._sources[at].params).get(field.path))
         self._say("")
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 def configuration_key(space: Space, params: Params) -> str:
     """Equal for two configurations exactly when training them would be the same (parameters of `space` only)."""
+    if space.conditions:
+        there = space.existing({name: params.get(name) for name in space.distributions})
+        params = {name: there.get(name) for name in space.distributions}
     values = [_plain(params[name]) if d.kind == "integer" else params[name] for name, d in space.distributions.items()]
     return json.dumps(values, sort_keys=True)
 
@@ -29,7 +32,7 @@ def _plain(value: Any) -> Any:
 
 def is_complete(space: Space, params: Params) -> bool:
     """Whether `params` is a point of `space`: a changed space may leave older trials outside."""
-    return all(name in params and d.contains(params[name]) for name, d in space.distributions.items())
+    return space.covers(params)
 
 
 def used_configurations(space: Space, history: History) -> set[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.optimizers.base import SpaceExhaustedError, Suggestion
-from sweeptui.core.optimizers.configurations import check_not_exhausted, is_new, used_configurations
+from sweeptui.core.optimizers.configurations import check_not_exhausted, configuration_key, is_new, used_configurations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class GridOptimizer:
     """The first configuration in order that was not tried; the last parameter changes the fastest.
+
+    What differs only in a parameter that does not exist is one configuration.
 
     Goals, settings and seed have no say in it. Raises `ValueError` at construction for a space that is not finite,
     which a configuration with this method cannot have, and `SpaceExhaustedError` when nothing is left.
@@ -36,10 +39,11 @@ class GridOptimizer:
         check_not_exhausted(self._space, used)
         suggestions: list[Suggestion] = []
         index = 0
-        while len(suggestions) < n and index < (self._space.cardinality or 0):
+        while len(suggestions) < n and index < math.prod(axis.cardinality or 1 for axis in self._axes):
             params = self._space.decode(self._point(index))
             if is_new(self._space, params, used):
                 suggestions.append(Suggestion(params, {"method": "grid", "index": index}))
+                used.add(configuration_key(self._space, params))
             index += 1
         if not suggestions:
             raise SpaceExhaustedError("every configuration of the grid was tried")

@@ -23,6 +23,7 @@ from sweeptui.core.optimizers.random import RandomOptimizer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sweeptui.core.optimizers.base import Optimizer
     from sweeptui.core.space import Space
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "sweeptui.core.optimizers.worker")
@@ -92,6 +93,11 @@ class OptimizerService:
         }
         self._worker = _Worker(worker_command, json.dumps(hello).encode() + b"\n", log_path, answer_timeout_s)
         self._fallback = RandomOptimizer(space, goal=goals[0], settings=settings, seed=seed)
+        self._local = (
+            registry.made(registry.resolve(method), space, goals, settings, seed)
+            if self._in_process
+            else self._fallback
+        )
         self._results: queue.SimpleQueue[SuggestResult] = queue.SimpleQueue()
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._asked = 0
@@ -123,7 +129,7 @@ class OptimizerService:
         self._busy = True
         request = _Request(self._asked, history, first_number, n)
         if self._in_process:
-            self._deliver(self._draw(request))
+            self._deliver(self._draw(self._local, request))
         else:
             self.start()
             # Listed now, by the caller's thread: what a lazy sequence looks at may change under the service's.
@@ -194,11 +200,11 @@ class OptimizerService:
             if reply["kind"] == "user":
                 return SuggestResult(request.first_number, error=reply["error"])
             reason = f"the optimizer raised {reply['error']}"
-        return self._draw(request, fallback=f"drawn at random because {reason} ({TRIES} tries)")
+        return self._draw(self._fallback, request, fallback=f"drawn at random because {reason} ({TRIES} tries)")
 
-    def _draw(self, request: _Request, fallback: str = "") -> SuggestResult:
+    def _draw(self, optimizer: Optimizer, request: _Request, fallback: str = "") -> SuggestResult:
         try:
-            drawn = self._fallback.suggest(request.history, request.first_number, request.n)
+            drawn = optimizer.suggest(request.history, request.first_number, request.n)
         except SpaceExhaustedError:
             return SuggestResult(request.first_number, exhausted=True)
         if fallback:

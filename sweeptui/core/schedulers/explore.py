@@ -51,6 +51,7 @@ def _allowed(view: View, base: Params, one: Callable[[Distribution, Any], Any]) 
             name: one(distribution, base[name]) if name in base else distribution.from_unit(0.5)
             for name, distribution in space.distributions.items()
         }
+        params = space.existing(params)
         if space.contains(params) and space.allows(params):
             return params
     return dict(base)

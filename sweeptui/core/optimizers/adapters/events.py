@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from sweeptui.core.errors import UserError
@@ -38,12 +38,16 @@ class Event:
 
 
 def events(space: Space, history: History) -> list[Event]:
-    """All trials inside `space`, by number: finished ones with their scores, failed ones, and pending ones."""
+    """All trials inside `space`, by number: finished ones with their scores, failed ones, and pending ones.
+
+    A library knows no conditions: a parameter that does not exist is told as standing at its centre.
+    """
     scored = [(o, o.scores or (o.score,)) for o in history.observations]
     found = [Event(o.number, o.params, scores) for o, scores in scored if all(map(math.isfinite, scores))]
     found += [Event(f.number, f.params, failed=True) for f in history.failures]
     found += [Event(p.number, p.params) for p in history.pending]
-    return sorted((e for e in found if is_complete(space, e.params)), key=lambda event: event.number)
+    known = (replace(e, params=space.full(space.existing(e.params))) for e in found if is_complete(space, e.params))
+    return sorted(known, key=lambda event: event.number)
 
 
 class Library(Protocol):
@@ -76,7 +80,7 @@ def suggest(
             fallback = f"drawn at random because {method} {problem}"
             suggestion = Suggestion(draw_unused(space, used, rng), {"method": "random", "fallback": fallback})
         used.add(configuration_key(space, suggestion.params))
-        told.append(Event(number, suggestion.params))
+        told.append(Event(number, space.full(suggestion.params)))
         return suggestion
 
     return one_by_one(choose, first_number, n)

@@ -86,7 +86,7 @@ class NevergradOptimizer:
         candidate = optimizer.ask()
         if not event.scores:
             return
-        if self._params(candidate) != dict(event.params):
+        if self._space.full(self._params(candidate)) != dict(event.params):
             # Chosen by somebody else, or before another result was in.
             candidate = optimizer.parametrization.spawn_child(new_value=self._values(event.params))
         try:

@@ -147,7 +147,9 @@ class Turn(ABC, Generic[Models]):
         runs = [configuration_key(self._space, o.params) for o in ended] + self._running
         front = [self._observations[index] for index in self._front()]
         chosen = min(front, key=lambda o: runs.count(configuration_key(self._space, o.params)))
-        params = {name: chosen.params[name] for name in self._space.names}
+        params = self._space.existing(
+            {name: chosen.params[name] for name in self._space.names if name in chosen.params}
+        )
         return Suggestion(params, {"method": "resample", "resample_of": chosen.number})
 
     def _model(self, number: int) -> Suggestion:
@@ -172,7 +174,8 @@ class Turn(ABC, Generic[Models]):
                 "n_observations": self._trials,
             }
             provenance |= self._predicted(models, ranked.points[index])
-            if math.isfinite(cost := float(ranked.cost[index])):
+            # Before the sweep's own first trial nothing is known of its costs.
+            if self._observations and math.isfinite(cost := float(ranked.cost[index])):
                 provenance["cost_mean"] = cost
             if self._prior:
                 provenance["n_warm_start"] = len(self._prior)
