@@ -85,7 +85,7 @@ def protein() -> None:
             for number in range(1, OBSERVATIONS + 1)
         )
     )
-    hello = {"method": "bayes", "space": space.to_json(), "goal": "maximize", "settings": {}, "seed": 0}
+    hello = {"method": "bayes", "space": space.to_json(), "goals": ["maximize"], "settings": {}, "seed": 0}
     worker = subprocess.Popen(WORKER_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert worker.stdin is not None
     assert worker.stdout is not None
