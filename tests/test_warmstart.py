@@ -144,5 +144,11 @@ def test_another_sweeps_scores_may_be_off() -> None:
     [suggestion] = optimizer.suggest(History(own, prior=prior), 3)
     assert score(suggestion.params) > -0.01
     assert suggestion.provenance["score_mean"] < 1
+    assert "cost_mean" in suggestion.provenance
+    capped = ProteinOptimizer(space, goal="maximize", settings={"max_suggestion_cost": 0.5}, seed=0)
+    [first] = capped.suggest(History(prior=prior), 1)
+    assert not first.provenance.keys() & {"cost_mean", "over_cost"}, (
+        "what another sweep's trials cost is not this one's"
+    )
     [alone] = optimizer.suggest(History(own), 3)
     assert score(alone.params) < score(suggestion.params)

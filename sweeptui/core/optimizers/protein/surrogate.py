@@ -99,6 +99,7 @@ class Surrogate(Search["Draw"]):
         self.front = complete_front(scores, costs, shares)
         # What another sweep's trials cost, on another machine perhaps, is not this one's.
         own = shares > FOREIGN
+        self._cap = options.max_suggestion_cost if own.any() else None
         self._seen = float(scores[kept].min()), float(scores[kept].max())
         self.costs = standardise_costs(costs, own)
         partial = shares[kept] if (shares[kept] < 1).any() else None
@@ -145,7 +146,7 @@ class Surrogate(Search["Draw"]):
         if self._success is not None:
             value = value + self._success.log_chance(features)
         cost = np.exp(log_cost * self.costs.spread + self.costs.centre)
-        over = over_limit(self._options.max_suggestion_cost, cost, features, self._cost_gp, self.costs)
+        over = over_limit(self._cap, cost, features, self._cost_gp, self.costs)
         return Ranked(points, *predictions[0], cost, value, over)
 
     def _combined(self, values: list[Array]) -> tuple[Array, Array]:
