@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import yaml
 from commandline import Project
 from fake_wandb import ENTITY, FakeWandb
 
+from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.tracking import WandbConfig, environment, write_files
@@ -184,13 +186,12 @@ def test_a_second_attempt_has_a_run_of_its_own_and_the_curve_is_seen_while_it_ru
             while True:
                 assert time.monotonic() < deadline
                 assert process.poll() is None
-                found = (
-                    trials(project, "again") if (project.folder / "train_dir/sweeps/again/sweep.db").exists() else {}
-                )
-                if found and len(reports(project, "again", 1)) == 3:
-                    assert found["wait"].status is TrialStatus.TRAINING
-                    break
+                # Until it is made, its file may be there and be no store.
+                with contextlib.suppress(UserError):
+                    if len(reports(project, "again", 1)) == 3:
+                        break
                 time.sleep(0.1)
+            assert trials(project, "again")["wait"].status is TrialStatus.TRAINING
         finally:
             (project.folder / "go").touch()
         assert process.wait(60) == 0

@@ -24,6 +24,7 @@ def root(runs: Runs, base_url: str) -> dict[str, Callable[..., Any]]:
             "email": "t@example.test",
             "flags": "{}",
             "admin": False,
+            "apiKeys": {"edges": []},
             "deletedAt": None,
             "teams": teams,
         }
