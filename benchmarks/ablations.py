@@ -25,7 +25,7 @@ CONSTANTS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {
     "length-prior": (("gp", "LENGTH_PRIOR_VARIANCE", 100.0),),
     "noise-model": (("gp", "NOISE_CEILING", 2e-7),),
     "cost": (("surrogate", "COST_WEIGHT", 0.0),),
-    "front": (("optimizer", "choose_centres", lambda front, incumbent: [incumbent]),),
+    "front": (("turn", "choose_centres", lambda front, incumbent: [incumbent]),),
     "adaptive-reach": (("candidates", "FINEST", 0.0),),
     "gradients": (("search", "Search._climb", lambda self, start, draw, *, bounded: start),),
     "neighbours": (("search", "ROUNDS", 0),),
@@ -45,20 +45,23 @@ def without(part: str) -> Callable[..., Referee]:
 
     def factory(space: Any, seed: int, budget: int, batch: int = 1, cost_aware: bool = False) -> Referee:
         del budget, batch, cost_aware
-        for module, name, value in CONSTANTS.get(part, ()):
-            _set(module, name, value)
+        for place, name, value in patches(part):
+            setattr(place, name, value)
         return Referee(space, seed, ProteinSettings(**SETTINGS.get(part, {})).model_dump())
 
     return factory
 
 
-def _set(module: str, name: str, value: Any) -> None:
+def patches(part: str) -> list[tuple[Any, str, Any]]:
+    """(module or class, name, value) of what is set; AttributeError where there is no such thing any more."""
     from importlib import import_module
 
-    place: Any = import_module(_MODULES + module)
-    *path, last = name.split(".")
-    for part in path:
-        place = getattr(place, part)
-    if not hasattr(place, last):
-        raise AttributeError(f"{module} has no {name}: the ablation would change nothing")
-    setattr(place, last, value)
+    found = []
+    for module, name, value in CONSTANTS.get(part, ()):
+        place: Any = import_module(_MODULES + module)
+        *path, last = name.split(".")
+        for step in path:
+            place = getattr(place, step)
+        getattr(place, last)
+        found.append((place, last, value))
+    return found

@@ -8,6 +8,7 @@ Parts: start, keys, memory, filter. Together they take four to six minutes, the 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import shutil
@@ -260,6 +261,8 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(HERE)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in a pipe, too, each part is told when it is over
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}, {COLUMNS}x{ROWS}\n")
     for part in arguments.parts:
         folder = Path(tempfile.mkdtemp(prefix="sweeptui-bench-"))

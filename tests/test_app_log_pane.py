@@ -10,6 +10,7 @@ from app_sweep import Sweep, busy_sweep, frame, toasts, until, widths
 
 from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.log import pattern
+from sweeptui.app.log.rows import Row, breaks, wrapped
 from sweeptui.app.log.view import _HIT, _HIT_HERE
 from sweeptui.core.ansi import sanitize
 from sweeptui.core.trial import Stage, TrialStatus
@@ -338,3 +339,57 @@ async def test_a_read_only_window_copies_and_writes_no_file(tmp_path):
         assert "epoch  31" in app.clipboard
         assert any("lines copied" in toast for toast in toasts(app))
         assert not Path(sweep.folder / "copied").exists()
+
+
+# -- long lines
+
+
+def shown(app) -> list[str]:
+    return [app.log_view.render_line(y).text[:-1].rstrip() for y in range(app.log_view.size.height)]
+
+
+async def test_long_lines_are_cut_with_a_mark_or_go_on_in_the_next_row(tmp_path):
+    sweep = busy_sweep(tmp_path)
+    words = [f"line {number:03} " + "漢字 and words " * 30 + f"end {number:03}" for number in range(200)]
+    sweep.log(RUNNING).write_text("\n".join(words) + "\n", encoding="utf-8")
+    async with log(sweep, (100, 40)) as (app, pilot):
+        await until(pilot, lambda: "line 199" in screen(app), "the end of the log")
+        assert all(line.endswith("…") for line in shown(app)), "each goes on"
+        await pilot.press("right", "right")
+        await until(pilot, lambda: shown(app)[-1].startswith("…"), "the mark at the other end")
+        await pilot.press("w")
+        await until(pilot, lambda: shown(app)[-1].endswith("end 199"), "the last row of the last line")
+        text = "".join(shown(app)).replace(" ", "")
+        last = words[199].replace(" ", "")
+        assert text.endswith(last), "all of it, and no character lost at the end of a row"
+        view = app.log_view
+        await until(
+            pilot, lambda: len(view.page.lines) == 1 + view._rows[-1].line - view._rows[0].line < 8, "few lines"
+        )
+        assert widths(app) == {100}
+        await pilot.press("up")
+        await until(pilot, lambda: not app.log_view.page.following, "another place")
+        await until(pilot, lambda: shown(app)[0].startswith("line 1"), "the start of a line")
+        first = app.log_view.page.lines[0][:8]
+        await pilot.press(*["down"] * 8)
+        await until(pilot, lambda: app.log_view.page.following and shown(app)[-1].endswith("end 199"), "the end")
+        assert first in [line[:8] for line in words[180:199]], "a step up from the end goes to a line near it"
+        await pilot.press("slash")
+        await write(pilot, "line 050")
+        await pilot.press("enter")
+        await until(pilot, lambda: "line 050" in "".join(marked(app, _HIT_HERE)), "the hit is on screen")
+        await pilot.press("w")
+        await until(pilot, lambda: len(app.log_view.page.lines) == app.log_view.size.height, "one row for each line")
+        assert shown(app)[0].endswith("…")
+
+
+def test_no_character_is_cut_in_two():
+    assert breaks("", 10) == [(0, 0)]
+    assert breaks("abcdefgh", 3) == [(0, 3), (3, 3), (6, 2)]
+    assert breaks("a漢字b", 3) == [(0, 3), (3, 3)]
+    assert breaks("漢字", 3) == [(0, 2), (2, 2)]
+    assert breaks("漢", 1) == [(0, 2)], "where there is no room at all, nothing else can be done"
+    assert wrapped(["aaaa", "bbbb"], 2, 3, from_end=True) == ([Row(0, 2, 2), Row(1, 0, 2), Row(1, 2, 2)], 0)
+    assert wrapped(["aaaa", "bbbb"], 2, 3, from_end=False) == ([Row(0, 0, 2), Row(0, 2, 2), Row(1, 0, 2)], 0)
+    assert wrapped(["aaaa", "bbbb"], 2, 2, from_end=True) == ([Row(1, 0, 2), Row(1, 2, 2)], -1)
+    assert wrapped(["a"], 2, 3, from_end=True) == ([Row(0, 0, 1)], 2)

@@ -192,7 +192,11 @@ async def test_the_menu_sorts_and_the_unknown_come_last(tmp_path):
     async with cockpit(sweep, size=(160, 40), select=DONE) as (app, pilot):
         await pilot.press("s")
         assert isinstance(app.screen, SortMenu)
-        await pilot.press("s", "s", "enter")
+        await pilot.press(*"zzz")
+        assert "no column has these letters" in screen(app)
+        await pilot.press("enter", *["backspace"] * 3, *"ate")
+        assert [option.id for option in app.screen.list.options] == ["state", "learning_rate"]
+        await pilot.press(*["backspace"] * 3, *"Sc", "enter")
         assert app.table.shown.field.name == "score"
         assert shown(app) == [5, 9, 4, 2, 1, 3, 6, 7, 8, 10]
         assert "score↓" in screen(app)
@@ -202,6 +206,8 @@ async def test_the_menu_sorts_and_the_unknown_come_last(tmp_path):
         assert "score↑" in screen(app)
         await pilot.press("s", "escape")
         assert app.table.shown.field.name == "score"
+        await pilot.press("s", "enter", "S")
+        assert "score↑" in screen(app), "without a letter, the column that it is sorted by already"
         await pilot.press("g")
         assert app.table.cursor == 3
         await pilot.press("j")
@@ -218,7 +224,7 @@ async def test_a_click_on_a_title_sorts_and_again_the_other_way_round(tmp_path):
         assert shown(app)[0] == BEST
         await pilot.click(offset=(x + 1, y))
         assert shown(app)[0] == 3
-        x = frame(app)[y].index("learning")
+        x = frame(app)[y].index("learni")
         await pilot.click(offset=(x + 1, y))
         rates = [app.snapshot.trial(number).params["trainer.algorithm.learning_rate"] for number in shown(app)]
         assert rates == sorted(rates)
@@ -441,6 +447,16 @@ async def test_a_categorical_parameter_is_filtered_and_completed(tmp_path):
         await pilot.press("tab")
         assert app.choosing.bar.input.value == "algo:sac"
         assert shown(app) == [2, 4]
+
+
+async def test_columns_are_fitted_again_where_the_same_width_has_another_frame(tmp_path):
+    sweep = busy_sweep(tmp_path)
+    async with cockpit(sweep, size=(80, 24), select=DONE) as (app, pilot):
+        await until(pilot, lambda: "learning_rate  clip_coef →" in screen(app), "two parameters")
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "learni…_rate → │" in screen(app), "one, without its middle")
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, lambda: "learning_rate  clip_coef" in screen(app), "all of it again")
 
 
 # -- the watcher keeps its list of trials up to date

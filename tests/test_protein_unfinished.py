@@ -12,9 +12,10 @@ from test_protein import SQUARE, _slope, bump, one, protein
 
 from sweeptui.core.config import ProteinSettings
 from sweeptui.core.optimizers.base import History
-from sweeptui.core.optimizers.protein import gp, optimizer
+from sweeptui.core.optimizers.protein import gp
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.fidelity import FOREIGN
+from sweeptui.core.optimizers.protein.turn import ScoreTurn
 from sweeptui.core.trial import Observation
 
 
@@ -74,8 +75,8 @@ def test_learning_curves_tell_how_far_a_stopped_trial_would_have_come() -> None:
             if share < 0.8 * o.fidelity
         ]
         for known in (False, True):
-            turn = optimizer._Turn(
-                SQUARE, Axes(SQUARE), ProteinSettings(), 1.0, 0, History(tuple(seen), curves=tuple(points * known))
+            turn = ScoreTurn(
+                SQUARE, Axes(SQUARE), ProteinSettings(), [1.0], 0, History(tuple(seen), curves=tuple(points * known))
             )
             surrogate = turn._fitted()
             for _ in range(25):

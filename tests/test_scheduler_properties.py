@@ -21,7 +21,7 @@ from test_engine_properties import FAULTS, QUICK, Fault, SweepMachine
 from sweeptui.core.dispatch import JobExit, JobPhase
 from sweeptui.core.schedulers import resolve
 from sweeptui.core.schedulers.rungs import Rungs
-from sweeptui.core.state import Change, ChangeKind
+from sweeptui.core.state import Change, ChangeKind, SweepStatus
 from sweeptui.core.trial import JobOutcome, TrialStatus
 
 
@@ -149,6 +149,34 @@ def test_whatever_happens_the_scheduler_keeps_its_word(machine: type[ScheduledMa
     machine.done.clear()
     run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=20))
     assert set(machine.done) >= MACHINES[machine]
+
+
+def test_a_pause_before_a_promotion_does_not_end_the_sweep() -> None:
+    machine = PromotingMachine()
+    try:
+        machine.make(
+            has_eval=False, parallel=1, sequential=False, ahead=0, breaker=0, lost=0, cost=None, usual="success"
+        )
+        machine._submit("set", max_trials=2)
+        for number in (1, 2):
+            machine._turn(2)
+            (name,) = machine.world.live()
+            machine.world.report(name, **machine.reported(name, 1))
+            machine._turn(2)
+            assert machine.world.jobs[name].cancelled
+            if number == 2:
+                machine._submit("pause")
+            machine.world.end(name, JobExit(code=None, signal=15, killed=True, run_s=1.0))
+        machine._turn(3)
+        assert machine.ending is None
+        assert machine.store.state.status is SweepStatus.PAUSED
+        assert not machine.world.live()
+        machine._submit("resume")
+        machine._turn(3)
+        (name,) = machine.world.live()
+        assert name.endswith(".train.2"), "one of the best is trained on"
+    finally:
+        machine.teardown()
 
 
 @pytest.mark.slow

@@ -25,6 +25,18 @@ from sweeptui.web.server import ASSETS, CockpitServer
 
 READ_ONLY = "this page is read-only"
 STAY_AWAY = 403
+FAULT = """
+import sys
+
+if "--browser-tab" in sys.orig_argv:
+    from sweeptui.app.cockpit import Cockpit
+
+    def broken(app):
+        raise RuntimeError("no such\x1b[2J row")
+
+    Cockpit.go_to_best = broken
+"""
+"""What a tab's process is made to run before all else."""
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +235,32 @@ async def test_a_cockpit_that_dies_closes_its_tab(served, visitor):
     [process] = served.tabs()
     process.kill()
     await tab.ends()
+
+
+async def test_a_fault_in_a_tab_ends_that_tab_with_a_sentence_and_a_traceback(tmp_path):
+    sweep = busy_sweep(tmp_path)
+    faulty = tmp_path / "faulty"
+    faulty.mkdir()
+    (faulty / "sitecustomize.py").write_text(FAULT)
+    served = Served(sweep.folder, "--allow-actions", PYTHONPATH=str(faulty))
+    async with Visitor(served) as visitor:
+        await visitor.come_in()
+        first, second = await visitor.tab(), await visitor.tab()
+        await first.shows("Log trial_0010")
+        await second.shows("Log trial_0010")
+        await first.press("b")
+        await first.ends()
+        await eventually(lambda: len(served.tabs()) == 1, "the end of its process")
+        await second.press("k")
+        await second.shows("Log trial_0009")
+    code, out, err = served.close()
+    assert (code, out) == (0, "")
+    [said] = [line for line in err.splitlines() if "fault" in line]
+    kept = sweep.folder / "cockpit.log"
+    assert said == (
+        f"error: the screen ended by a fault of its own, RuntimeError: no such row; its traceback is in {kept}"
+    )
+    assert "in broken" in kept.read_text()
 
 
 async def test_a_cockpit_that_hangs_is_ended_with_its_tab(served, visitor):

@@ -35,8 +35,7 @@ from sweeptui.app.svg import svg
 from sweeptui.core import template
 
 FRAMES = Path(__file__).parent / "__snapshots__" / "test_snapshots"
-PICTURED = ("main-marked", "plot-history", "trial-failed", "compare-4", "slots", "failures", "help", "kill",
-            "state-broken", "sweeps", "new")  # fmt: skip
+PICTURED = ("plot-history", "trial-failed", "compare-4", "kill", "sweeps")
 FREE_MB = 512
 USED = Usage(processes=3, threads=14, memory=1740 * MIB, cores=1.62, gpu_memory=6300 * MIB, pid=31337)
 GPUS = [Gpu("0", "NVIDIA H100 80GB HBM3", 0.87, 61_000 * MIB, 81_559 * MIB),

@@ -28,7 +28,7 @@ SCORE = f'echo "{{{{\\"score\\": $({PEAK}), \\"cost\\": 1}}}}" >> "$SWEEPTUI_REP
 
 
 def tool(name: str, trials: int, parameters: dict[str, Any], **fields: Any) -> SweepTool:
-    protein = {key: fields.pop(key) for key in ("method", "goal", "metric") if key in fields}
+    protein = {key: fields.pop(key) for key in ("method", "goal", "metric", "metrics") if key in fields}
     return SweepTool(
         sweep_name=name,
         max_trials=trials,
@@ -90,6 +90,7 @@ def test_a_warm_start_helps_and_outlives_the_sweep_that_it_came_from(tmp_path: P
         (NEW, {"metric": "other"}, "whose metric is 'score' where this sweep's is 'other'"),
         (NEW, {"method": "random"}, "method 'random' cannot learn from another sweep; use --method bayes"),
         ({"x": ParameterConfig(min=3.0, max=4.0)}, {}, "no completed trial to learn from, and 2 outside"),
+        (NEW, {"metrics": [{"name": "score"}, {"name": "loss", "goal": "minimize"}]}, "has several metrics"),
         (NEW, {"warm_start": "older"}, "there is no sweep 'older'"),
     ],
 )
@@ -143,5 +144,11 @@ def test_another_sweeps_scores_may_be_off() -> None:
     [suggestion] = optimizer.suggest(History(own, prior=prior), 3)
     assert score(suggestion.params) > -0.01
     assert suggestion.provenance["score_mean"] < 1
+    assert "cost_mean" in suggestion.provenance
+    capped = ProteinOptimizer(space, goal="maximize", settings={"max_suggestion_cost": 0.5}, seed=0)
+    [first] = capped.suggest(History(prior=prior), 1)
+    assert not first.provenance.keys() & {"cost_mean", "over_cost"}, (
+        "what another sweep's trials cost is not this one's"
+    )
     [alone] = optimizer.suggest(History(own), 3)
     assert score(alone.params) < score(suggestion.params)

@@ -224,6 +224,8 @@ ACTIONS = (
            group="In the log", pane="log"),
     Action("log_filter", ("ampersand",), "filter", "Show only lines with some words, and after - without them",
            lambda app: app.log_pane.filter(), _any_trial, group="In the log", pane="log"),
+    Action("log_wrap", ("w",), "wrap", "Let long lines go on in the next row; again: cut them",
+           lambda app: app.log_pane.view.wrap(), _any_trial, group="In the log", pane="log"),
     Action("log_copy", ("y",), "copy", "Copy the lines that are shown", lambda app: app.log_pane.copy(), _any_trial,
            group="In the log", pane="log"),
     Action("log_copy_line", ("Y",), "", "Copy the line that the search has come to",

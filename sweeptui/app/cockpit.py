@@ -56,6 +56,10 @@ if TYPE_CHECKING:
     from sweeptui.launch import Session
 
 
+LOOKED_S = 0.05
+"""So long the panels may be behind the cursor of the table."""
+
+
 class Leaving(StrEnum):
     """How the user left a sweep that this process was running."""
 
@@ -266,15 +270,20 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.table.select(message.trial)
 
     @on(TrialTable.Looked)
-    def _other_trials(self) -> None:
-        """The table's rows are painted first, as the answer to the key; then the rest, of the last of several."""
+    def look_again(self) -> None:
+        """Other trials are looked at. What is painted now goes first, as the answer to a key; then, once for several
+        keys, the rest.
+        """
         if not self._looked:
             self._looked = True
-            self.call_after_refresh(self._show_looked_at)
+            # Of the screen that never closes: what is to come after a paint of another one goes when that does.
+            self.screen_stack[0]._invoke_later(self._show_looked_at, self)
+            self.set_timer(LOOKED_S, self._show_looked_at)  # where that paint never comes
 
     def _show_looked_at(self) -> None:
-        self._looked = False
-        self._show_selected()
+        if self._looked:
+            self._looked = False
+            self._show_selected()
 
     def on_engine_ended(self, message: EngineEnded) -> None:
         self._watcher.disown()

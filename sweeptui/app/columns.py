@@ -34,7 +34,7 @@ SORTED = theme.style(theme.SKY, bold=True)
 GAP = 2
 MARK = "★"
 MAX_PARAM_WIDTH = 16
-NARROW_TITLE = 12
+NARROW_TITLE = 8
 TREND = 0.05
 """Of the range of its scores: a smaller difference is no trend."""
 
@@ -249,8 +249,27 @@ class Columns:
                     self.widths[index] = max(self.widths[index], min(column.most, needed))
         return self.widths != before
 
+    def spread(self, room: int) -> bool:
+        """Give room that is left over to columns whose titles need it, from the left; True if any column grew."""
+        shown, used = 0, -GAP
+        whole = self._start(len(self.widths)) - GAP <= room
+        while shown < len(self.widths) and used + GAP + self.widths[shown] <= (room if whole else room - GAP):
+            used += GAP + self.widths[shown]
+            shown += 1
+        left = before = (room if whole else room - GAP) - used
+        for index in range(shown):
+            missing = sum(cell_len(text) for text, _ in self._titles[index]) - self.widths[index]
+            grown = max(0, min(missing, left))
+            self.widths[index] += grown
+            left -= grown
+        return left != before
+
     def header(self) -> Strip:
-        return self._strip(self._titles)
+        titles: list[list[Piece]] = []
+        for (text, style), *_ in self._titles:
+            width = self.widths[len(titles)]
+            titles.append([(text if cell_len(text) <= width else _shortened(text, width), style)])
+        return self._strip(titles)
 
     def line(self, row: Row) -> Strip:
         return self._strip([column.cell(row) for column in self.columns])
@@ -262,6 +281,12 @@ class Columns:
             segments += fit(cell, width, right=column.right)
             segments.append(Segment(" " * GAP))
         return Strip(segments)
+
+
+def _shortened(title: str, width: int) -> str:
+    """A title without its middle: of names of parameters the ends differ as often as the beginnings."""
+    end = (width - 1) // 2
+    return f"{title[: width - 1 - end]}…{title[len(title) - end :]}"
 
 
 def fit(pieces: list[Piece], width: int, *, right: bool = False) -> list[Segment]:

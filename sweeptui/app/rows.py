@@ -61,7 +61,8 @@ class Lines:
 
     def __init__(self) -> None:
         self._columns: Columns | None = None
-        self._room = 0
+        self.room = 0
+        """So many cells a line may have, beside the mark."""
         self.left = 0
         """So many columns are scrolled away to the left."""
         self._kept: dict[int, tuple[Key, Row, Strip]] = {}
@@ -77,11 +78,11 @@ class Lines:
 
     def lay_out(self, layout: Layout, room: int, rows: Iterable[Row]) -> bool:
         """Take the layout, and give the rows the widths that they need; True where all looks different now."""
-        other = room != self._room
-        self._room = room
-        if self._columns is None or layout != self._columns.layout:
-            self._columns, other = Columns(layout), True
-        if self._columns.learn(rows) or other:
+        other = self._columns is None or room != self.room or layout != self._columns.layout
+        if self._columns is None or other:
+            self._columns, self.room = Columns(layout), room
+        grew = self._columns.learn(rows)
+        if self._columns.spread(room) or grew or other:
             self._kept.clear()
             self._styled.clear()
             return True
@@ -91,7 +92,7 @@ class Lines:
         """Scroll by so many columns; False where there is nothing more."""
         if self._columns is None:
             return False
-        _, more = self._columns.window(self._columns.header(), self.left, self._room)
+        _, more = self._columns.window(self._columns.header(), self.left, self.room)
         if step > 0 and not more:
             return False
         self.left = max(0, min(self.left + step, self._columns.last - 1))
@@ -100,9 +101,9 @@ class Lines:
 
     def header(self, base: Style) -> Strip:
         assert self._columns is not None
-        line, more = self._columns.window(self._columns.header(), self.left, self._room)
+        line, more = self._columns.window(self._columns.header(), self.left, self.room)
         line = Strip.join([Strip([_UNMARKED]), line])
-        return (Strip.join([line.crop(0, self._room), Strip([_MORE])]) if more else line).apply_style(base)
+        return (Strip.join([line.crop(0, self.room), Strip([_MORE])]) if more else line).apply_style(base)
 
     def line(self, row: Row, look: Look) -> Strip:
         assert self._columns is not None
@@ -111,11 +112,11 @@ class Lines:
         styled = self._styled.get(number)
         if styled is not None and styled[0] is plain and styled[1] == look:
             return styled[2]
-        line, _ = self._columns.window(plain, self.left, self._room)
+        line, _ = self._columns.window(plain, self.left, self.room)
         style = look.base + Style.from_meta({"trial": number})
         if look.cursor:
             style += _CURSOR_AWAY if look.away else _CURSOR
-        strip = Strip([_MARKED if look.marked else _UNMARKED, *line], GUTTER + self._room).apply_style(style)
+        strip = Strip([_MARKED if look.marked else _UNMARKED, *line], GUTTER + self.room).apply_style(style)
         self._styled[number] = plain, look, strip
         return strip
 

@@ -354,7 +354,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
         """Textual's, before the paint that shows the new size: a `Resize` would come after it."""
         changed = super()._size_updated(size, virtual_size, container_size, layout)
-        if changed:
+        if changed or self._room != self._lines.room:  # with another frame around it, the same size has another room
             self._lay_out()
             self._reveal()
             self.post_message(self.Looked())

@@ -11,6 +11,7 @@ import click
 
 from sweeptui.cli.options import (
     PairsCommand,
+    WholeNumber,
     json_option,
     parse_trials,
     root_option,
@@ -124,8 +125,8 @@ def stop(sweep: str, kill_trials: bool, **how: Any) -> int:
 
 @click.command("set")
 @sweep_argument
-@click.option("--max-trials", type=click.IntRange(min=1), help="How many trials the sweep makes in all.")
-@click.option("--max-parallel-jobs", type=click.IntRange(min=1), help="How many trials run at once.")
+@click.option("--max-trials", type=WholeNumber(1), help="How many trials the sweep makes in all.")
+@click.option("--max-parallel-jobs", type=WholeNumber(1), help="How many trials run at once.")
 @_shared
 def set_(sweep: str, max_trials: int | None, max_parallel_jobs: int | None, **how: Any) -> int:
     """Change a sweep's limits while it runs."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeptui.cli.front import EXIT_NO_SUCCESS, print_front, said_of
-from sweeptui.cli.options import json_option, root_option, sweep_argument
+from sweeptui.cli.options import WholeNumber, json_option, root_option, sweep_argument
 from sweeptui.core.analysis.best import (
     PATCH_DIR,
     as_overrides,
@@ -37,7 +37,7 @@ THIN_RULE = "-" * 40
 
 @click.command()
 @sweep_argument
-@click.option("--top-n", type=click.IntRange(min=1), help="How many to print; 1 where not given.")
+@click.option("--top-n", type=WholeNumber(1), help="How many to print; 1 where not given.")
 @click.option("--by", metavar="METRIC", help="The best by one of several metrics, instead of the whole front.")
 @click.option("--show-scores", is_flag=True, help="Print the score of every trial that has one.")
 @click.option("--no-patch", is_flag=True, help="Write no config patch file.")

@@ -43,6 +43,30 @@ def parse_trials(words: Iterable[str]) -> list[int]:
     return numbers
 
 
+class WholeNumber(click.ParamType[int]):
+    """A whole number, `least` or more where that is given. Raises `UserError`."""
+
+    name = "integer"
+
+    def __init__(self, least: int | None = None) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ARG002
+        number = value if isinstance(value, int) else _whole(value)
+        if number is None or (self._least is not None and number < self._least):
+            field = param.opts[0] if param is not None else "it"
+            wanted = "a whole number" + ("" if self._least is None else f", {self._least} or more")
+            raise UserError(f"{field} is {value!r}: give {wanted}")
+        return number
+
+
+def _whole(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
 class PairsCommand(click.Command):
     """Lets an option that takes key=value take several in a row: `--overrides a=1 b=2`."""
 

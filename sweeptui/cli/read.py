@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeptui.cli.complete import TrialName
-from sweeptui.cli.options import json_option, parse_trials, root_option, sweep_argument
+from sweeptui.cli.options import WholeNumber, json_option, parse_trials, root_option, sweep_argument
 from sweeptui.core import warmstart
 from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, unreadable_json
 from sweeptui.core.ansi import sanitize
@@ -117,7 +117,7 @@ def show(*, sweep: str, as_json: bool, root: Path) -> int:
 @click.argument("trial", type=TrialName())
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the trial ends.")
 @click.option("--stage", type=click.Choice(["train", "eval"]), help="The newest job's where not given.")
-@click.option("--attempt", type=click.IntRange(min=1), help="The newest one where not given.")
+@click.option("--attempt", type=WholeNumber(1), help="The newest one where not given.")
 @root_option
 def logs(*, sweep: str, trial: str, follow: bool, stage: str | None, attempt: int | None, root: Path) -> int:
     """Print or follow a trial's log."""

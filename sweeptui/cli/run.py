@@ -14,7 +14,7 @@ from sweeptui import launch
 from sweeptui.cli.attach import headless_wanted
 from sweeptui.cli.complete import RecipeName
 from sweeptui.cli.compose import compose
-from sweeptui.cli.options import PairsCommand, root_option, sweep_argument
+from sweeptui.cli.options import PairsCommand, WholeNumber, root_option, sweep_argument
 from sweeptui.cli.project import ADVICE, default_words
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
@@ -74,10 +74,10 @@ def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(cls=RunCommand)
 @click.argument("recipe", required=False, type=RecipeName())
 @click.option("--sweep-name", help="Made up where not given; the same name goes on with the same sweep.")
-@click.option("--max-trials", "--num-trials", type=click.IntRange(min=1), help="How many trials in all.")
-@click.option("--max-parallel-jobs", type=click.IntRange(min=1), help="How many run at once.")
+@click.option("--max-trials", "--num-trials", type=WholeNumber(1), help="How many trials in all.")
+@click.option("--max-parallel-jobs", type=WholeNumber(1), help="How many run at once.")
 @click.option("--method", help="bayes, random, or an installed optimizer's name.")
-@click.option("--seed", type=int, help="Of the suggestions and the trials.")
+@click.option("--seed", type=WholeNumber(), help="Of the suggestions and the trials.")
 @click.option("--warm-start", metavar="SWEEP", help="A sweep whose trials inform this one; the spaces may differ.")
 @click.option("--dispatcher", help="Where jobs run: local, skypilot, hybrid_remote_train, or a plug-in's name.")
 @click.option("--scheduler", help="optimizing, sequential, batch, asha, hyperband, pbt, ... (docs/schedulers.md).")

@@ -11,6 +11,7 @@ from sweeptui.core.errors import UserError
 from sweeptui.core.jobspec import argv_of
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.schedulers.base import Action, Create, Evaluate, Finish, Fork, Promote, Stop, Train
+from sweeptui.core.stores.base import StoreFullError
 from sweeptui.core.trial import Job, JobOutcome, Stage, TrialStatus, trial_id
 
 if TYPE_CHECKING:
@@ -90,6 +91,9 @@ class Intents:
             checkpoint = os.fspath(self._checkpoints.hand_over(parent, number))
         except FileNotFoundError:
             return []  # deleted by somebody since it was looked at: the next decision knows
+        except OSError as error:
+            # Tried again, as any write that finds no room.
+            raise StoreFullError(self._files.folder, f"{parent.id}'s checkpoint cannot be copied: {error}") from error
         handed = {INHERITED: checkpoint, "cost": parent.cost}
         trial = tx.create_trial(action.params, trial_seed(tool.seed, number), {**action.provenance, **handed})
         tx.set_trial(number, checkpoint=checkpoint)

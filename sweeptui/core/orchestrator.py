@@ -282,7 +282,13 @@ class Orchestrator:
             self._suggestions.error,
             self._over,
         )
-        return None if verdict is None else self._conclude(verdict.status, verdict.reason, verdict.note)
+        if verdict is None or (verdict.status is SweepStatus.FINISHED and not self._limit and self._more()):
+            return None
+        return self._conclude(verdict.status, verdict.reason, verdict.note)
+
+    def _more(self) -> bool:
+        """Nothing runs, but trials that have ended are to be trained on."""
+        return self._views.goes_on(self._tool)
 
     def _conclude(self, status: SweepStatus, reason: str, note: str = "") -> Ending:
         with self._write() as tx:

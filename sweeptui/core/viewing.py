@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sweeptui.core.schedulers.base import View
+from sweeptui.core.schedulers.base import Fork, Promote, View
 from sweeptui.core.schedulers.rungs import Rungs
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import TrialStatus
@@ -29,6 +30,11 @@ class Views:
         self._last: View | None = None
         plan = scheduler.plan(goal)
         self._rungs = None if plan is None else Rungs(plan, goal)
+
+    def goes_on(self, tool: SweepTool) -> bool:
+        """Whether the scheduler would train on from a checkpoint, were nothing in its way: a pause, or no free GPU."""
+        free = replace(self.view(tool, closing=False, full=False), may_create=True, may_launch=True)
+        return any(isinstance(action, Promote | Fork) for action in self._scheduler.decide(free))
 
     def view(self, tool: SweepTool, *, closing: bool, full: bool) -> View:
         """What a decision is made on. `closing`: nothing new may begin; `full`: the disk is."""

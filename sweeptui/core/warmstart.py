@@ -49,6 +49,11 @@ def copied(name: str, theirs: SweepTool, trials: Mapping[int, Trial], tool: Swee
             f"warm_start is {name!r}, and {whose} has several metrics, of which only one could be taken over; leave"
             " warm_start out"
         )
+    if tool.protein_config.metrics:
+        raise UserError(
+            f"warm_start is {name!r}, and this sweep has several metrics, which are learnt from its own trials alone;"
+            " give one metric or leave warm_start out"
+        )
     for field in ("goal", "metric"):
         old, new = getattr(theirs.protein_config, field), getattr(tool.protein_config, field)
         if old != new:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sweeptui.core.curves import Curves
 from sweeptui.core.schedulers.base import Action, Create, Evaluate, Finish, Fork, Promote, Stop, Train, View
 from sweeptui.core.schedulers.rungs import Rungs
 from sweeptui.core.state import SweepState
+from sweeptui.core.stores.rows import ScoreRow
 from sweeptui.core.suggesting import history
 from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Point, Stage, Trial, TrialStatus
 
@@ -97,6 +99,8 @@ class Simulator:
         self._events: list[tuple[float, int, int, int]] = []
         """(when, a number that tells equal times apart, the job, the epoch that it has done then)."""
         self._sequence = 0
+        self._scores: dict[int, list[ScoreRow]] = {}
+        self._learning_curves = Curves(lambda number: self._scores.get(number, ()))
         self.points: list[Point] = []
         """All reports, in their order."""
 
@@ -196,7 +200,9 @@ class Simulator:
 
     def _create(self) -> bool:
         number = self.state.last_trial + 1
-        known = history(self.state.trials, number, self.state.ended, fidelity=self.fidelity)
+        known = history(
+            self.state.trials, number, self.state.ended, fidelity=self.fidelity, curves=self._learning_curves
+        )
         suggested = self.optimizer.suggest(known, number, 1)
         if not suggested:
             return False
@@ -246,6 +252,8 @@ class Simulator:
         self.state.put_trial(trial)
         point = Point(len(self.points) + 1, trial.number, job.id, trial.step, trial.total_steps, score, cost)
         self.points.append(point)
+        row = ScoreRow(point.order, job.id, self.now_s, trial.step, score)
+        self._scores.setdefault(trial.number, []).append(row)
         if self.outcome.rungs is not None:
             self.outcome.rungs.add([point], self.state.trials)
         self.outcome.reports.append(Measured(self.now_s, self.outcome.epochs + 1, trial.number, epoch, score))

@@ -63,10 +63,13 @@ class Tab(AppService):
             *self._argv,
             stdin=PIPE,
             stdout=PIPE,
-            stderr=PIPE,
             env=self._build_environment(width, height),
             start_new_session=True,  # Ctrl-C is for the server, which then ends the tabs
         )
+        # What it says about a fault stands where the server speaks to people. textual-serve would collect it, lose the
+        # end of it where that comes with the end of the process, and print it where the server's address stands.
+        process.stderr = asyncio.StreamReader()
+        process.stderr.feed_eof()
         self._process, self._stdin = process, process.stdin
         return process
 
@@ -82,7 +85,9 @@ class Tab(AppService):
             async with asyncio.timeout(GRACE_S):
                 await self.send_meta({"type": "quit"})
                 # Its output is read to the end, or it could wait for ever for somebody to take it.
-                await process.communicate()
+                if process.stdout is not None:
+                    await process.stdout.read()
+                await process.wait()
         except TimeoutError:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

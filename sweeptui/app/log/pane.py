@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sweeptui.core.files import Files
     from sweeptui.core.trial import Trial
 
-HINTS = (("log_search", "search"), ("log_filter", "filter"), ("log_copy", "copy"))
+HINTS = (("log_search", "search"), ("log_filter", "filter"), ("log_wrap", "wrap"), ("log_copy", "copy"))
 
 
 class LogPane(Vertical):

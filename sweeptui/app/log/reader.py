@@ -5,18 +5,18 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweeptui.app.log import scan
 from sweeptui.app.log.file import LogFile
-from sweeptui.app.log.page import Found, Page
+from sweeptui.app.log.marks import Marks
+from sweeptui.app.log.page import Page
 from sweeptui.app.log.pattern import Filter, Pattern, Span, TooSlowError
 from sweeptui.app.log.scan import Place, below, passing
 from sweeptui.app.log.search import Search
 from sweeptui.app.log.viewport import Viewport
-from sweeptui.core.ansi import sanitize
 
 POLL_S = 0.1
 TURN_S = 0.02
@@ -62,7 +62,7 @@ class LogReader:
         self._new = 0
         self._problem = ""
         self._shown: dict[Place, str] = {}
-        self._marks: tuple[Pattern | None, dict[str, tuple[Span, ...]]] = (None, {})
+        self._marks = Marks()
         self._posted: Page | None = None
         self._posted_at = 0.0
         self._seen: tuple[object, ...] | None = None
@@ -371,44 +371,26 @@ class LogReader:
             start=0.0 if whole else places[0][0] / share,
             stop=1.0 if whole else places[-1][1] / share,
             size=log.size,
-            marks=tuple(map(self._spans, lines)) if search is not None else (),
+            marks=self._spans(lines),
             current=self._row(places),
-            search=None if search is None else self._found(search),
+            search=None if search is None else search.found(),
             filter=self._filter.text if self._filter is not None else "",
             filling=None if full else (high - low) / share,
             problem=self._problem or log.problem,
         )
 
+    def _spans(self, lines: Sequence[str]) -> tuple[tuple[Span, ...], ...]:
+        if self._search is None:
+            return ()
+        try:
+            return self._marks.of(lines, self._search.pattern)
+        except TooSlowError as error:
+            self._give_up(error)
+            return ((),) * len(lines)
+
     def _lines(self, log: LogFile, places: list[Place]) -> tuple[str, ...]:
         self._shown = {place: self._shown[place] if place in self._shown else log.line(*place) for place in places}
         return tuple(self._shown.values())
-
-    def _spans(self, line: str) -> tuple[Span, ...]:
-        search = self._search
-        if search is None:
-            return ()
-        pattern, known = self._marks
-        if pattern != search.pattern or len(known) > 10 * self._height:
-            self._marks = search.pattern, (known := {})
-        if line not in known:
-            try:
-                known[line] = search.pattern.spans(sanitize(line, colour=False))
-            except TooSlowError as error:
-                self._give_up(error)
-                return ()
-        return known[line]
-
-    def _found(self, search: Search) -> Found:
-        tally, hit, hunt = search.tally, search.hit, search.hunt
-        return Found(
-            search.pattern.text,
-            None if hit is None else tally.number(hit[0]),
-            tally.total,
-            not tally.complete,
-            None if hit is None else hit[0],
-            None if hunt is None else hunt.share,
-            search.note,
-        )
 
 
 def _passes(wanted: Filter | None, log: LogFile, place: Place) -> bool:

@@ -7,6 +7,7 @@ from bisect import bisect_left
 
 from sweeptui.app.log import scan
 from sweeptui.app.log.file import LogFile
+from sweeptui.app.log.page import Found
 from sweeptui.app.log.pattern import Both, Pattern, Test
 from sweeptui.app.log.scan import Place, above, below, passing
 
@@ -164,3 +165,16 @@ class Search:
             self.note = ONLY if same else "on from the start" if hunt.forward else "on from the end"
         self.hit = hunt.found
         return True
+
+    def found(self) -> Found:
+        """How far it is."""
+        hit, hunt, tally = self.hit, self.hunt, self.tally
+        return Found(
+            self.pattern.text,
+            None if hit is None else tally.number(hit[0]),
+            tally.total,
+            not tally.complete,
+            None if hit is None else hit[0],
+            None if hunt is None else hunt.share,
+            self.note,
+        )

@@ -20,6 +20,7 @@ from sweeptui.app import theme
 from sweeptui.app.actions import ACTIONS
 from sweeptui.app.log.page import Page
 from sweeptui.app.log.reader import LogReader
+from sweeptui.app.log.rows import Row, wrapped
 from sweeptui.app.messages import PageRead, Teller
 from sweeptui.app.moves import Move
 from sweeptui.core.ansi import CUT_MARK
@@ -40,6 +41,7 @@ _HERE = theme.style(theme.ORANGE, bold=True)
 _HIT = Style(color=theme.BACKGROUND, bgcolor=theme.YELLOW)
 _HIT_HERE = Style(color=theme.BACKGROUND, bgcolor=theme.ORANGE, bold=True)
 _LINE_HERE = Style(bgcolor=theme.CURSOR)
+_MORE = Strip([Segment("…", _QUIET)])
 _CONSOLE = Console(file=io.StringIO(), color_system="truecolor", width=MAX_COLUMNS)
 
 
@@ -57,6 +59,14 @@ def log_strip(line: str, marks: tuple[Span, ...] = (), here: bool = False) -> St
     if strip.cell_length > MAX_COLUMNS:
         strip = Strip.join([strip.crop(0, MAX_COLUMNS - 1), Strip([Segment(CUT_MARK, _QUIET)])])
     return strip
+
+
+def _cut(line: Strip, *, before: bool, after: bool) -> Strip:
+    """Mark where a line goes on beyond the edge."""
+    length = line.cell_length
+    if before and length:
+        line = Strip.join([_MORE, line.crop(1, length)])
+    return Strip.join([line.crop(0, length - 1), _MORE]) if after else line
 
 
 def _columns(line: str, span: Span) -> Span:
@@ -79,6 +89,11 @@ class LogView(Widget, can_focus=True):
         super().__init__(id=id)
         self._page = Page(None)
         self._left = 0
+        self._rows: list[Row] = []
+        self.wrapping = False
+        """Long lines go on in the next row."""
+        self._asked = 0
+        """So many lines the reader was asked for: with wrapping, fewer than there are rows."""
         self._offered = "no trial is selected"
         self.reader = LogReader(Teller(PageRead, self.post_message).tell)
 
@@ -97,7 +112,8 @@ class LogView(Widget, can_focus=True):
         self._offered = offered
         self._left = 0
         self._page = Page(path)
-        self.refresh()
+        self._ask_for(self.size.height)  # with wrapping that may be too many: the page says how many fit
+        self._arrange()
         self.reader.open(path)
 
     def offer(self, text: str) -> None:
@@ -108,7 +124,32 @@ class LogView(Widget, can_focus=True):
     def follow(self) -> None:
         self._left = 0
         self.reader.to_end()
+        self._arrange()
+
+    def wrap(self) -> None:
+        """Let long lines go on in the next row, or cut them again."""
+        self.wrapping = not self.wrapping
+        self._left = 0
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Give each row its part of a line, and have as many lines read as there is room for."""
+        lines, height, width = self._page.lines, self.size.height, self.size.width - 1
+        if not self.wrapping:
+            self._rows = [Row(line, self._left, width) for line in range(len(lines))]
+            self._ask_for(height)
+        else:
+            texts = [log_strip(line).text for line in lines]
+            self._rows, free = wrapped(texts, width, height, from_end=self._page.following)
+            if lines and (free < 0 or (free > 0 and len(lines) >= self._asked)):
+                # One by one where the end is not followed: near the end, a page is filled from above.
+                self._ask_for(len(lines) + (free if self._page.following else min(free, 1)))
         self.refresh()
+
+    def _ask_for(self, lines: int) -> None:
+        if lines != self._asked:
+            self._asked = lines
+            self.reader.resize(lines)
 
     def move(self, move: Move) -> None:
         match move:
@@ -120,29 +161,33 @@ class LogView(Widget, can_focus=True):
                 self.reader.to_start()
             case Move.END:
                 self.follow()
-            case Move.LEFT | Move.RIGHT:
+            case Move.LEFT | Move.RIGHT if not self.wrapping:
                 longest = max((log_strip(line).cell_length for line in self._page.lines), default=0)
                 step = SIDE_STEP if move is Move.RIGHT else -SIDE_STEP
                 self._left = max(0, min(self._left + step, longest - self.size.width + 1))
-                self.refresh()
+                self._arrange()
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width - 1, self.rich_style
         page = self._page
-        here = y == page.current
+        row = self._rows[y] if y < len(self._rows) else None
+        here = row is not None and row.line == page.current
         if not page.lines:
             text = self._instead() if y == self.size.height // 2 else ""
             pad = max(0, (width - cell_len(text)) // 2)
             line = Strip([Segment(" " * pad + text, _QUIET)])
-        elif y < len(page.lines):
-            marks = page.marks[y] if y < len(page.marks) else ()
-            line = log_strip(page.lines[y], marks, here).crop(self._left, self._left + width)
+        elif row is not None:
+            marks = page.marks[row.line] if row.line < len(page.marks) else ()
+            whole = log_strip(page.lines[row.line], marks, here)
+            line = whole.crop(row.start, row.start + row.cells)
+            if not self.wrapping:
+                line = _cut(line, before=row.start > 0, after=whole.cell_length > row.start + width)
         else:
             line = Strip([])
         line = line.extend_cell_length(width).crop(0, width)
         if here:
             line = line.apply_style(_LINE_HERE)
-        return Strip.join([line, self._scrollbar(y)]).apply_style(base)
+        return Strip.join([line, self._scrollbar(y, here=here)]).apply_style(base)
 
     def _instead(self) -> str:
         """What is said where there is no line."""
@@ -153,9 +198,9 @@ class LogView(Widget, can_focus=True):
             return "no line passes the filter" if page.filling is None else "looking for lines that pass the filter"
         return self._offered
 
-    def _scrollbar(self, y: int) -> Strip:
+    def _scrollbar(self, y: int, *, here: bool) -> Strip:
         page, height = self._page, self.size.height
-        if page.current is not None and y == page.current:
+        if here:
             return Strip([Segment("◆", _HERE)])
         if not page.lines or (page.start <= 0 and page.stop >= 1):
             return Strip([Segment(" ")])
@@ -176,10 +221,12 @@ class LogView(Widget, can_focus=True):
         self._page = page
         if came and page.current is not None:
             self._show_hit(page.lines[page.current], page.marks[page.current])
-        self.refresh()
+        self._arrange()
 
     def _show_hit(self, line: str, marks: tuple[Span, ...]) -> None:
         """Go sideways, where the hit is not seen."""
+        if self.wrapping:
+            return
         width = self.size.width - 1
         columns = [_columns(line, mark) for mark in marks]
         if not columns or any(self._left <= start and stop <= self._left + width for start, stop in columns):
@@ -188,7 +235,9 @@ class LogView(Widget, can_focus=True):
         self._left = 0 if stop <= width else max(0, start - width // 3)
 
     def on_resize(self) -> None:
-        self.reader.resize(self.size.height)
+        if not self._page.lines:
+            self._ask_for(self.size.height)
+        self._arrange()
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         event.stop()

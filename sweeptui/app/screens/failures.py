@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 
 from sweeptui.app import theme, wording
-from sweeptui.app.columns import BOLD, PLAIN, QUIET, Piece
+from sweeptui.app.columns import BOLD, HEADER, PLAIN, QUIET, Piece
+from sweeptui.app.fields import run_time
 from sweeptui.app.messages import Latest
-from sweeptui.app.screens.lines import GAP, Line, Section, fitted, framed, inner, line, stacked, table, wrapped
-from sweeptui.app.screens.page import Page, actions_of, bindings_of
+from sweeptui.app.screens import about
+from sweeptui.app.screens.lines import GAP, Line, Section, columns, fitted, inner, line, stacked, table, wrapped
+from sweeptui.app.screens.page import LIST_SHARE, Page, actions_of, bindings_of
 from sweeptui.app.screens.printed import Printed, read_end, shown
 from sweeptui.core.analysis.triage import Group, groups, telling
 from sweeptui.core.files import Files
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
 
 COUNT = 6
+MOST_TRIALS = 20
 NUMBERS = 20
 """So many characters of a group's trial numbers stand on its line."""
 
@@ -83,9 +86,45 @@ class FailuresPage(Page):
             self._groups = groups(snapshot.trials)
 
     def lines(self, snapshot: Snapshot, width: int) -> list[Line]:
-        if not self._groups:
+        pointed = self.group
+        if pointed is None:
             return []
-        room = inner(width, ruled=self.ruled)
+        if not self.roomy:
+            room = inner(width, ruled=self.ruled)
+            sections = [self._errors(room), *self._detail(snapshot, pointed, room)]
+            return stacked(sections, width, ruled=self.ruled)
+        left = int(width * LIST_SHARE)
+        right = width - left - 1
+        newest = pointed.trials[-1]
+        settings = about.settings(snapshot, newest, right - 4)
+        beside_it = [
+            replace(settings, title=f"{settings.title} of {newest.id}"),
+            about.why(snapshot, newest, right - 4),
+            self._trials(snapshot, pointed),
+        ]
+        mine = [self._errors(left - 4), *self._detail(snapshot, pointed, left - 4)]
+        return columns(mine, beside_it, (left, right), self.sheet.size.height)
+
+    def _trials(self, snapshot: Snapshot, group: Group) -> Section:
+        """Those of the group, the newest first."""
+        head: list[Piece] = [(title, HEADER) for title in ("trial", "try", "time", "cost", "failed")]
+        rows = [head]
+        for trial in list(reversed(group.trials))[:MOST_TRIALS]:
+            ago = wording.UNKNOWN if trial.ended_at is None else wording.duration(self.cockpit.clock() - trial.ended_at)
+            rows.append(
+                [
+                    (trial.id, BOLD),
+                    (str(trial.attempt), PLAIN),
+                    (wording.duration(run_time(trial, snapshot.at)), PLAIN),
+                    (wording.cost(trial.cost, snapshot.cost_unit), PLAIN),
+                    (f"{ago} ago" if trial.ended_at is not None else ago, QUIET),
+                ]
+            )
+        more = len(group.trials) - MOST_TRIALS
+        lines = [*table(rows), *([line((f"… {more} more", QUIET))] if more > 0 else [])]
+        return Section("Trials with this error", tuple(lines), str(len(group.trials)))
+
+    def _errors(self, room: int) -> Section:
         kinds = [wording.failure_word(group.failure) if group.failure is not None else "" for group in self._groups]
         errors = [
             wording.line(group.error) or kind or "no reason was given"
@@ -103,11 +142,9 @@ class FailuresPage(Page):
             row = [(f"{count:>{COUNT}}", theme.style(theme.VERMILLION, bold=True)), (fitted(error, longest), BOLD)]
             rows.append([*row, *([(kind, QUIET)] if self.wide else []), (these, QUIET)])
         keys = [_key(group) for group in self._groups]
-        lines = framed(Section("Errors", tuple(table(rows, left=4, keys=keys))), width, ruled=self.ruled)
-        pointed = self.group
-        return lines if pointed is None else [*lines, *self._detail(snapshot, pointed, width, room)]
+        return Section("Errors", tuple(table(rows, left=4, keys=keys)))
 
-    def _detail(self, snapshot: Snapshot, group: Group, width: int, room: int) -> list[Line]:
+    def _detail(self, snapshot: Snapshot, group: Group, room: int) -> list[Section]:
         newest = group.trials[-1]
         self._look(newest)
         lines = wrapped(wording.line(newest.reason), room, theme.style(theme.VERMILLION))
@@ -135,7 +172,7 @@ class FailuresPage(Page):
                 )
             else:
                 sections.append(Section("Last lines of the log", (line(("nothing was printed", QUIET)),), newest.id))
-        return stacked(sections, width, ruled=self.ruled)
+        return sections
 
     # -- the log of the newest one
 

@@ -29,6 +29,8 @@ class Line:
     pieces: tuple[Piece, ...] = ()
     key: int | None = None
     """What the cursor is on when it is on this line; None where it cannot be."""
+    reach: int = 0
+    """So many cells of it the cursor covers; 0 where it is the whole line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +168,5 @@ def beside(left: Sequence[Line], right: Sequence[Line], width: int, gap: int = 1
     for at in range(max(len(left), len(right))):
         mine = left[at] if at < len(left) else Line(((" " * width, PLAIN),))
         other = right[at].pieces if at < len(right) else ()
-        rows.append(replace(mine, pieces=(*mine.pieces, (" " * gap, PLAIN), *other)))
+        rows.append(replace(mine, pieces=(*mine.pieces, (" " * gap, PLAIN), *other), reach=width))
     return rows

@@ -31,6 +31,10 @@ EVERYWHERE = ("up", "down", "page_up", "page_down", "home", "end", "help")
 """What the keys of the main screen mean on every page, too."""
 NARROW, WIDE = 100, 120
 """Columns: below the first there are rules instead of frames, from the second on two columns of sections."""
+ROOMY = (150, 40)
+"""From so many columns and lines on, a list has beside it what its cursor is on."""
+LIST_SHARE = 0.58
+"""Of the columns, for the list then."""
 SHORT = 30
 """Lines: below these there are no frames, either."""
 PAGE = "page"
@@ -142,6 +146,11 @@ class Page(ModalScreen[None], inherit_bindings=False):
     @property
     def wide(self) -> bool:
         return self.size.width >= WIDE
+
+    @property
+    def roomy(self) -> bool:
+        """Beside a list there is room for what its cursor is on."""
+        return self.size.width >= ROOMY[0] and self.size.height >= ROOMY[1]
 
     # -- what a page says
 

@@ -102,9 +102,9 @@ class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
         line = self._lines[at]
         strip = Strip(fit(list(line.pieces), width) if line.pieces else [Segment(" " * width)])
         if line.key is not None:
-            strip = strip.apply_meta({"key": line.key})
-            if line.key == self.cursor:
-                strip = strip.apply_style(_CURSOR)
+            reach = line.reach or width
+            mine, rest = strip.crop(0, reach).apply_meta({"key": line.key}), strip.crop(reach, width)
+            strip = Strip.join([mine.apply_style(_CURSOR) if line.key == self.cursor else mine, rest])
         return strip.apply_style(base)
 
     def on_click(self, event: Click) -> None:

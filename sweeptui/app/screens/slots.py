@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -12,8 +12,10 @@ from sweeptui.app import theme, wording
 from sweeptui.app.columns import BOLD, HEADER, PLAIN, QUIET, Piece, progress_bar
 from sweeptui.app.fields import share_done
 from sweeptui.app.messages import Latest
-from sweeptui.app.screens.lines import Line, Section, inner, line, said, stacked, table
-from sweeptui.app.screens.page import Page, actions_of, bindings_of
+from sweeptui.app.plot import order
+from sweeptui.app.screens import about
+from sweeptui.app.screens.lines import Line, Section, columns, inner, line, rows_of, said, stacked, table
+from sweeptui.app.screens.page import LIST_SHARE, Page, actions_of, bindings_of
 from sweeptui.app.screens.usage import Gpu, Sampler, Usage, gpus
 from sweeptui.core.trial import Job, TrialStatus
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 2.0
 MAX_WAITING = 12
+LEAST_CURVE, MOST_CURVE = 10, 30
+"""Lines of the learning curve."""
 
 
 @dataclass
@@ -51,6 +55,7 @@ class SlotsPage(Page):
         self._sampler = sampler
         self._measured = _NOTHING
         self._measuring = False
+        self._plotted: frozenset[int] = frozenset()
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -89,7 +94,34 @@ class SlotsPage(Page):
         return parts
 
     def lines(self, snapshot: Snapshot, width: int) -> list[Line]:
-        room = inner(width, ruled=self.ruled)
+        pointed = snapshot.trial(self.sheet.cursor) if self.roomy else None
+        if pointed is None:
+            return stacked(self._sections(snapshot, inner(width, ruled=self.ruled)), width, ruled=self.ruled)
+        left = int(width * LIST_SHARE)
+        right = width - left - 1
+        height = self.sheet.size.height
+        settings = about.settings(snapshot, pointed, right - 4)
+        sections = [
+            replace(settings, title=f"{settings.title} of {pointed.id}"),
+            about.why(snapshot, pointed, right - 4),
+            *([about.metrics(pointed, right - 4)] if pointed.metrics else []),
+        ]
+        rows = max(LEAST_CURVE, min(MOST_CURVE, height - rows_of(sections) - 2))
+        curve = about.curve(snapshot, pointed, right - 4, rows)
+        sections += [curve] if curve is not None else []
+        return columns(self._sections(snapshot, left - 4), sections, (left, right), height)
+
+    def plotted(self, snapshot: Snapshot) -> frozenset[int]:
+        return order.wanted(snapshot, self.sheet.cursor, ()) if self.roomy else frozenset()
+
+    def draw(self) -> None:
+        super().draw()
+        plotted = frozenset() if self.shown is None else self.plotted(self.shown)
+        if plotted != self._plotted:  # the cursor is on another trial
+            self._plotted = plotted
+            self.cockpit.look_again()
+
+    def _sections(self, snapshot: Snapshot, room: int) -> list[Section]:
         sections = [Section("Slots", tuple(self._slots(snapshot, room)), f"{snapshot.slots} at once")]
         if self._measured.gpus:
             sections.append(Section("GPUs", tuple(self._gpus(snapshot))))
@@ -115,7 +147,7 @@ class SlotsPage(Page):
             more = len(waiting) + len(paused) - len(rows)
             lines = table(rows, left=4) + ([said(f"… {more} more", QUIET)] if more > 0 else [])
             sections.append(Section("Waiting for a slot", tuple(lines), str(len(waiting) + len(paused))))
-        return stacked(sections, width, ruled=self.ruled)
+        return sections
 
     def _since(self, at: float | None) -> str:
         return wording.UNKNOWN if at is None else f"for {wording.duration(self.cockpit.clock() - at)}"

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from sweeptui.app import theme
@@ -18,7 +18,6 @@ from sweeptui.app.fields import Field, Kind
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-    from textual.events import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +32,59 @@ class Choice:
 
 
 class SortMenu(ModalScreen[str]):
-    """Ends with the name of the field; None where it was left with Escape. A letter goes to the next one so called."""
+    """Ends with the name of the field; None where it was left with Escape. What is typed leaves those that have it."""
 
     CSS_PATH = "steering.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c", "cancel", show=False, priority=True),
+        Binding("down,tab", "move('cursor_down')", show=False, priority=True),
+        Binding("up,shift+tab", "move('cursor_up')", show=False, priority=True),
+        Binding("pagedown", "move('page_down')", show=False, priority=True),
+        Binding("pageup", "move('page_up')", show=False, priority=True),
+    ]
 
     def __init__(self, choices: Sequence[Choice]) -> None:
         super().__init__()
         self._choices = choices
-        self.list = OptionList(
-            *(Option(_row(choice), id=choice.name) for choice in choices), id="actions", compact=True
-        )
+        self.list = OptionList(id="actions", compact=True)
+        self.list.can_focus = False
+        self.input = Input(placeholder="some letters of the column", id="search", compact=True)
+        self.end = Static(classes="form-end")
 
     def compose(self) -> ComposeResult:
         with Vertical(id="sort", classes="form"):
             yield Static("Sort by", classes="form-title")
+            yield self.input
             yield self.list
-            yield Static(Text("Enter sorts; again: the other way   Esc closes", style=theme.QUIET), classes="form-end")
+            yield self.end
 
     def on_mount(self) -> None:
-        self.list.highlighted = next((index for index, choice in enumerate(self._choices) if choice.now), 0)
-        self.list.focus()
+        self.input.focus()
+        self._search("")
 
-    def on_key(self, event: Key) -> None:
-        if event.character is None or not event.is_printable or event.character == " ":
-            return
-        event.stop()
-        start = 1 + (self.list.highlighted or 0)
-        order = [*range(start, len(self._choices)), *range(start)]
-        begins = (index for index in order if self._choices[index].title.lower().startswith(event.character.lower()))
-        self.list.highlighted = next(begins, self.list.highlighted)
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._search(event.value.strip().lower())
+
+    def on_input_submitted(self) -> None:
+        self.list.action_select()
+
+    def _search(self, letters: str) -> None:
+        """Show the columns that have these letters, those first that begin with them."""
+        found = [choice for choice in self._choices if letters in choice.title.lower()]
+        if letters:
+            found.sort(key=lambda choice: not choice.title.lower().startswith(letters))
+        self.list.clear_options()
+        self.list.add_options([Option(_row(choice), id=choice.name) for choice in found])
+        now = next((index for index, choice in enumerate(found) if choice.now and not letters), 0)
+        self.list.highlighted = now if found else None
+        said = "Enter sorts; again: the other way   Esc closes" if found else "no column has these letters"
+        self.end.update(Text(said, style=theme.QUIET if found else theme.YELLOW))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id)
+
+    def action_move(self, how: str) -> None:
+        getattr(self.list, f"action_{how}")()
 
     def action_cancel(self) -> None:
         self.dismiss(None)

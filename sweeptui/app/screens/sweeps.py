@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from sweeptui.app.inventory import Entry
     from sweeptui.recipes.find import RecipeInfo
 
+ROOMY = (150, 40)
+"""From so many columns and lines on, a sweep's details have the room that the list has no use for."""
+LIST_LINES, LEAST_LIST = 3, 8
+"""Of its frame and its titles; and how high it is with hardly any sweep."""
 DELETE = (Choice("yes", "Yes, delete it", "y"), Choice("no", "No", "n"))
 
 
@@ -154,7 +158,12 @@ class SweepList(Screen[None], inherit_bindings=False):
     def _refresh(self) -> None:
         entries, entry = self._entries, self.table.selected
         self.header.update(self._header())
-        self.details.update(_details(entry, max(20, self.size.width - 4), self._clock()))
+        roomy = self.size.width >= ROOMY[0] and self.size.height >= ROOMY[1]
+        # The list needs no more lines than it has sweeps, and what is left goes to the one that the cursor is on.
+        rows = len(self.table.entries) + LIST_LINES
+        self.table.styles.height = max(LEAST_LIST, min(rows, self.size.height // 2)) if roomy else None
+        self.details.styles.height = "1fr" if roomy else None
+        self.details.update(_details(entry, max(20, self.size.width - 4), self._clock(), roomy=roomy))
         shown, of = len(self.table.entries), len(entries or ())
         self.table.border_title = f"Sweeps {of}" if shown == of else f"Sweeps {shown} of {of}"
         self.table.border_subtitle = "" if not self.table.words else f"filter: {' '.join(self.table.words)}"
@@ -281,8 +290,8 @@ def _text(lines: list[list[Piece]], width: int) -> Text:
     return text
 
 
-def _details(entry: Entry | None, width: int, now: float) -> Text:
-    """What the table has no room for."""
+def _details(entry: Entry | None, width: int, now: float, *, roomy: bool) -> Text:
+    """What the table has no room for; `roomy`: a line for each parameter."""
     if entry is None:
         return Text()
     state = state_of(entry)
@@ -310,10 +319,29 @@ def _details(entry: Entry | None, width: int, now: float) -> Text:
                 width,
             ),
         ]
-        lines += _best_lines(entry, width)
-    else:
+        lines += _best_list(entry) if roomy else _best_lines(entry, width)
+    if roomy or entry.created_at is None:
         lines += [[], [("Its files are in ", QUIET), (shown_path(entry.folder), PLAIN)]]
     return _text(lines, width)
+
+
+def _best_list(entry: Entry) -> list[list[Piece]]:
+    """The best configuration, as it is given to a command."""
+    best = entry.best
+    failed: list[Piece] = [(f"{entry.failed} failed", theme.style(theme.VERMILLION))] if entry.failed else []
+    running: list[Piece] = [(f"{entry.running} running", theme.style(theme.SKY))] if entry.running else []
+    states = [*running, *([("   ", PLAIN)] if running and failed else []), *failed]
+    lines = [states, []] if states else [[]]
+    if best is None:
+        return [*lines, [("☆ no trial has a score yet", QUIET)]]
+    lines += [[(f"{MARK} {wording.param(best.score, full=True)}", BEST), (f"  {best.id}", BOLD)], []]
+    longest = max((len(path) for path in best.params), default=0)
+    lines += [
+        [(f"  {wording.line(path):<{longest}}  ", QUIET), (wording.param(value, full=True), PLAIN)]
+        for path, value in best.params.items()
+    ]
+    copies: list[Piece] = [("sweeptui best ", QUIET), (wording.line(entry.name), theme.style(theme.SKY))]
+    return [*lines, [], [*copies, (" prints it, ready to use", QUIET)]]
 
 
 def _best_lines(entry: Entry, width: int) -> list[list[Piece]]:

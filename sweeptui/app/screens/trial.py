@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 
 from sweeptui.app import theme, wording
-from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, RULE, Piece, progress_bar
+from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, Piece, progress_bar
 from sweeptui.app.fields import run_time, share_done
 from sweeptui.app.lineage import lineage
 from sweeptui.app.messages import Latest
-from sweeptui.app.parameters import configuration, difference, value_text
-from sweeptui.app.plot import curves, order
-from sweeptui.app.plot.chart import picture
+from sweeptui.app.plot import order
+from sweeptui.app.screens import about
 from sweeptui.app.screens.lines import (
     Line,
     Section,
-    beside,
-    chart,
     columns,
     fields,
     inner,
@@ -44,15 +41,11 @@ if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
 
 LOOK_S = 2.0
-LINEAGE = ("parent", "generation", "mutation", "checkpoint", "cost")
-"""Of a provenance: what the lineage shows, and what only the engine needs."""
 LEFT_SHARE = 0.45
 CURVE_SHARE = 0.3
 """Of the height, for the learning curve."""
 LEAST_CURVE, MOST_CURVE = 7, 18
 MAX_LEFT = 84
-SPREAD = 3.0
-"""The strip of a prediction reaches so many standard deviations to either side."""
 
 
 @dataclass
@@ -176,93 +169,40 @@ class TrialPage(Page):
         trial = self.trial
         if trial is None:
             return []
+        rows = max(LEAST_CURVE, min(MOST_CURVE, int(self.size.height * CURVE_SHARE)))
         if not self.wide:
             room = inner(width, ruled=self.ruled)
             end = self._end(trial, room)
             first, last = ([end], []) if trial.status is TrialStatus.FAILED else ([], [end])
             sections = [
                 *first,
-                self._why(snapshot, trial, room),
+                about.why(snapshot, trial, room),
                 lineage(snapshot, trial),
-                self._configuration(snapshot, trial, room),
+                about.settings(snapshot, trial, room),
                 self._attempts(snapshot, trial, room),
-                self._curve(snapshot, trial, room),
+                about.curve(snapshot, trial, room, rows),
                 self._usage(snapshot, trial),
-                self._metrics(trial, room),
+                about.metrics(trial, room),
                 *last,
             ]
             return stacked([section for section in sections if section is not None], width, ruled=self.ruled)
         left = min(MAX_LEFT, int(width * LEFT_SHARE))
         right = width - left - 1
         mine = [
-            self._configuration(snapshot, trial, left - 4),
-            self._metrics(trial, left - 4),
+            about.settings(snapshot, trial, left - 4),
+            about.metrics(trial, left - 4),
             self._usage(snapshot, trial),
             self._attempts(snapshot, trial, left - 4),
         ]
         other = [
-            self._why(snapshot, trial, right - 4),
+            about.why(snapshot, trial, right - 4),
             lineage(snapshot, trial),
-            self._curve(snapshot, trial, right - 4),
+            about.curve(snapshot, trial, right - 4, rows),
         ]
         sides = [[section for section in side if section is not None] for side in (mine, other)]
         height = self.sheet.size.height
         end = self._end(trial, right - 4, max(FEW_LINES, height - rows_of(sides[1]) - 2))
         return columns(sides[0], [*sides[1], end] if end is not None else sides[1], (left, right), height)
-
-    def _curve(self, snapshot: Snapshot, trial: Trial, width: int) -> Section | None:
-        if not snapshot.series.get(trial.number):
-            return None
-        rows = max(LEAST_CURVE, min(MOST_CURVE, int(self.size.height * CURVE_SHARE)))
-        drawn = picture(curves.chart(snapshot, trial.number, (), order.Across.STEP), width, rows)
-        return Section("Learning curve", tuple(chart(drawn)))
-
-    def _configuration(self, snapshot: Snapshot, trial: Trial, width: int) -> Section:
-        others = []
-        if snapshot.best is not None and snapshot.best.number != trial.number:
-            others.append((f"best #{snapshot.best.number}", snapshot.best.params))
-        elif snapshot.runner_up is not None:
-            others.append((f"next #{snapshot.runner_up.number}", snapshot.runner_up.params))
-        if snapshot.center:
-            others.append(("center", snapshot.center))
-        rows = [Line(tuple(row)) for row in configuration(trial.params, others, width)]
-        return Section("Configuration", tuple(rows), f"seed {trial.seed}")
-
-    def _metrics(self, trial: Trial, width: int) -> Section:
-        if not trial.metrics:
-            return Section("Metrics", (said("nothing beside the score was reported", QUIET),))
-        rows = [(wording.line(name), [(value_text(value), PLAIN)]) for name, value in sorted(trial.metrics.items())]
-        half = (len(rows) + 1) // 2
-        sides = [fields(rows[:half]), fields(rows[half:])]
-        cut = width // 2
-        if len(rows) > 1 and all(width_of(each) < cut for side in sides for each in side):
-            padded = [line(*each.pieces, (" " * (cut - width_of(each)), PLAIN)) for each in sides[0]]
-            return Section("Metrics", tuple(beside(padded, sides[1], cut, gap=0)), str(len(rows)))
-        return Section("Metrics", tuple(fields(rows)), str(len(rows)))
-
-    def _why(self, snapshot: Snapshot, trial: Trial, width: int) -> Section:
-        how = trial.provenance
-        rows: list[tuple[str, list[Piece]]] = [("chosen by", [(wording.param(how.get("method", "unknown")), BOLD)])]
-        if (mean := _number(how.get("score_mean"))) is not None:
-            rows.append(("score", _against(mean, _number(how.get("score_std")), trial, width - 11)))
-        if (expected := _number(how.get("cost_mean"))) is not None:
-            came: list[Piece] = [(f"predicted {wording.cost(expected, snapshot.cost_unit)}", PLAIN)]
-            if trial.cost is not None:
-                came += [(", came ", QUIET), (wording.cost(trial.cost, snapshot.cost_unit), BOLD)]
-                came += [(f"  {difference(trial.cost, expected)}", QUIET)]
-            rows.append(("cost", came))
-        known = {"method", "score_mean", "score_std", "cost_mean", "fallback", *LINEAGE}
-        rows += [
-            (wording.line(str(name)).replace("_", " "), [(wording.param(value), PLAIN)])
-            for name, value in how.items()
-            if name not in known and value is not None
-        ]
-        lines = fields(rows)
-        if reason := how.get("fallback"):
-            lines += wrapped(
-                f"! not by the model: {wording.param(reason)}", width, theme.style(theme.YELLOW, bold=True)
-            )
-        return Section("Why this trial", tuple(lines), f"{trial.known_ends} results were known")
 
     def _attempts(self, snapshot: Snapshot, trial: Trial, width: int) -> Section:
         jobs = self._jobs(snapshot)
@@ -285,11 +225,12 @@ class TrialPage(Page):
             pieces.append((time.strftime("%m-%d %H:%M:%S", time.localtime(job.started_at)), PLAIN))
             ended = job.ended_at if job.ended_at is not None else now
             pieces.append((f"  {wording.duration(ended - job.started_at)}", BOLD))
-        place, remote = wording.slot(job.slot), wording.remote(job.slot)
-        pieces += [(f"  {place}", QUIET)] if place and not remote else []
         lines = [line(*pieces)]
-        if remote:
-            lines += [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(place, width - 8, QUIET)]
+        if place := wording.slot(job.slot):
+            beside_it = line(*pieces, (f"  {place}", QUIET))
+            below = [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(place, width - 8, QUIET)]
+            fits = width_of(beside_it) <= width and not wording.remote(job.slot)  # of a machine there is much to say
+            lines = [beside_it] if fits else [*lines, *below]
         used = wording.exit_summary(job.exit)
         if used:
             lines += [Line((("        ", PLAIN), *row.pieces)) for row in wrapped(used, width - 8, QUIET)]
@@ -338,35 +279,5 @@ def _steps(trial: Trial) -> str:
     return f"step {trial.step:,.0f}{of}"
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _cores(cores: float | None) -> str:
     return "…" if cores is None else f"{cores * 100:.0f}% ({cores:.1f} cores)" if cores >= 1 else f"{cores * 100:.0f}%"
-
-
-def _against(mean: float, std: float | None, trial: Trial, room: int) -> list[Piece]:
-    """What was predicted, what came, and on a strip of the prediction where that lies.
-
-    The prediction is of the end: what a trial has until then is not held against it.
-    """
-    came = trial.score
-    pieces: list[Piece] = [(f"predicted {wording.number(mean)}", PLAIN)]
-    if std is not None:
-        pieces.append((f" ± {wording.number(std, 2)}", PLAIN))
-    if came is None:
-        return pieces
-    pieces += [(", came " if trial.status.terminal else ", so far ", QUIET), (wording.number(came), BOLD)]
-    if not std or not trial.status.terminal:
-        return pieces
-    off = (came - mean) / std
-    # Within two standard deviations nothing is surprising, if the model is right about how sure it is.
-    colour = theme.GREEN if abs(off) <= 2 else theme.YELLOW if abs(off) <= SPREAD else theme.ORANGE
-    pieces.append((f"  {off:+.1f}\N{GREEK SMALL LETTER SIGMA}", theme.style(colour, bold=True)))
-    width = min(25, room - sum(len(text) for text, _ in pieces) - 2)
-    if width >= 9:
-        at = round((max(-SPREAD, min(SPREAD, off)) + SPREAD) / (2 * SPREAD) * (width - 1))
-        strip = "".join("┬" if cell == width // 2 else "─" for cell in range(width))
-        pieces += [("  ", PLAIN), (strip[:at], RULE), ("●", theme.style(colour, bold=True)), (strip[at + 1 :], RULE)]
-    return pieces

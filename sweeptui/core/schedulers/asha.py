@@ -169,8 +169,8 @@ def arrived(view: View, rungs: Rungs, trial: Trial) -> Entry | None:
 
 
 def waits_at(entry: Entry) -> str:
-    """`waits at rung 2 with 0.31`."""
-    return f"waits at rung {entry.rung + 1} with {entry.score:.4g}"
+    """`ended at rung 2 with 0.31; the best go on`."""
+    return f"ended at rung {entry.rung + 1} with {entry.score:.4g}; the best go on"
 
 
 def stopped_at(rungs: Rungs, entry: Entry) -> str:

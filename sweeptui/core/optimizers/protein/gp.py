@@ -123,6 +123,11 @@ class GaussianProcess:
         """Deviation of one observation from the score that it is of."""
         return math.sqrt(self.variance * math.exp(self.hyperparameters.log_noise))
 
+    def leave_one_out(self) -> tuple[Array, Array]:
+        """Mean and deviation, noise included, of each observation given all others (Sundararajan and Keerthi 2001)."""
+        precision = self._inverse.diagonal()
+        return self._y - self._weights / precision, np.sqrt(self.variance / precision)
+
     def believe(self, x: Array) -> None:
         """Take the model's own mean at `x` as observed (Kriging believer): the mean stays, the uncertainty goes.
 

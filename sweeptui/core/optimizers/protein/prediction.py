@@ -21,15 +21,22 @@ LEVELS = (np.arange(41) + 0.5) / 41
 """Each explanation is represented by so many of its quantiles."""
 
 
-def expected(parts: Sequence[tuple[float, float, float, Warped]], observations: int) -> tuple[float, float]:
+def expected(
+    parts: Sequence[tuple[float, float, float, Warped]], observations: int, seen: tuple[float, float]
+) -> tuple[float, float]:
     """The median of a mixture, and half the width of its middle 68%, in the user's units.
 
     `parts`: weight, mean and deviation (in the units of that shape), and the shape, of each explanation. The tails are
     Student's: the variance of the signal is itself learnt from so many observations. Quantiles, as a shape may stretch
-    one tail without end, where a mean and a variance would be that tail's.
+    one tail without end, where a mean and a variance would be that tail's. `seen`: the lowest and the highest score;
+    nothing is said beyond them by more than their distance.
     """
     spread = student.ppf(LEVELS, observations) * math.hypot(1.0, DOUBT / observations)
     values = np.concatenate([warped.restored(mean + std * spread) for _, mean, std, warped in parts])
+    lowest, highest = seen
+    reach = highest - lowest
+    if reach > 0 and math.isfinite(reach):
+        values = np.clip(values, lowest - reach, highest + reach)
     weights = np.repeat([weight for weight, *_ in parts], len(LEVELS))
     order = np.argsort(values)
     values, reached = values[order], np.cumsum(weights[order]) / weights.sum()

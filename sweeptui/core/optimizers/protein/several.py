@@ -10,7 +10,7 @@ import numpy as np
 
 from sweeptui.core.optimizers.protein.boxes import crowding, non_dominated, open_boxes, ranks, thinned
 from sweeptui.core.optimizers.protein.candidates import MAX_CENTRES
-from sweeptui.core.optimizers.protein.feasibility import log_success
+from sweeptui.core.optimizers.protein.feasibility import Success
 from sweeptui.core.optimizers.protein.gp import GaussianProcess, Matern, SquaredExponential, default_starts, fit
 from sweeptui.core.optimizers.protein.improvement import log_expected_hypervolume_improvement
 from sweeptui.core.optimizers.protein.prediction import expected
@@ -77,7 +77,8 @@ class FrontModels(Search[Draw]):
         super().__init__(axes, options.global_search_scale)
         self._cap = options.max_suggestion_cost
         self._features = features = axes.features(points)
-        self._failed_features = axes.features(failed)
+        self._success = Success.learnt(features, axes.features(failed), axes.feature_axis)
+        self._seen = [(float(column.min()), float(column.max())) for column in scores[kept].T]
         self._costs = standardise_costs(costs)
         self._cost_gp = None if self._costs.constant else regress(axes, features, self._costs.values[kept])
         learnt = training_subset(by_rank(scores[kept]), MAX_FIT)
@@ -109,10 +110,10 @@ class FrontModels(Search[Draw]):
         """What to expect of each objective at a point, and half the width of the middle 68%, in its own unit."""
         features = self._axes.features(point[None, :])
         found = []
-        for each in self.objectives:
+        for each, seen in zip(self.objectives, self._seen, strict=True):
             mean, std = each.model.predict(features)
             part = (1.0, float(mean[0]), math.hypot(float(std[0]), each.model.noise_std), each.warped)
-            found.append(expected([part], len(self._features)))
+            found.append(expected([part], len(self._features), seen))
         return found
 
     def _judge(self, points: Array, draw: Draw) -> Ranked:
@@ -122,7 +123,8 @@ class FrontModels(Search[Draw]):
         log_cost = np.zeros(len(points)) if self._cost_gp is None else self._cost_gp.predict_mean(features)
         value = log_expected_hypervolume_improvement(mean - draw.margin, std, self._lower, self._upper)[0]
         value = value - COST_WEIGHT * self._costs.spread * log_cost
-        value = value + log_success(features, self._features, self._failed_features, self._axes.count)
+        if self._success is not None:
+            value = value + self._success.log_chance(features)
         cost = np.exp(log_cost * self._costs.spread + self._costs.centre)
         return Ranked(points, mean, std, cost, value, over_limit(self._cap, cost, features, self._cost_gp, self._costs))
 

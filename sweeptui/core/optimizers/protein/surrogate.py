@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sweeptui.core.optimizers.protein import acquisition
-from sweeptui.core.optimizers.protein.feasibility import log_success
+from sweeptui.core.optimizers.protein.feasibility import Success
 from sweeptui.core.optimizers.protein.fidelity import FOREIGN
 from sweeptui.core.optimizers.protein.gp import (
     GaussianProcess,
@@ -95,10 +95,12 @@ class Surrogate(Search["Draw"]):
         super().__init__(axes, options.global_search_scale)
         self._options = options
         self._features = features = axes.features(points)
-        self._failed_features = axes.features(failed)
+        self._success = Success.learnt(features, axes.features(failed), axes.feature_axis)
         self.front = complete_front(scores, costs, shares)
         # What another sweep's trials cost, on another machine perhaps, is not this one's.
         own = shares > FOREIGN
+        self._cap = options.max_suggestion_cost if own.any() else None
+        self._seen = float(scores[kept].min()), float(scores[kept].max())
         self.costs = standardise_costs(costs, own)
         partial = shares[kept] if (shares[kept] < 1).any() else None
         self._explanations = explain(axes, features, scores[kept], partial)
@@ -133,7 +135,7 @@ class Surrogate(Search["Draw"]):
         for each in self._explanations:
             mean, std = each.model.predict(features)
             parts.append((each.weight, float(mean[0]), math.hypot(float(std[0]), each.model.noise_std), each.warped))
-        return expected(parts, len(self._features))
+        return expected(parts, len(self._features), self._seen)
 
     def _judge(self, points: Array, draw: Draw) -> Ranked:
         features = self._axes.features(points)
@@ -141,9 +143,10 @@ class Surrogate(Search["Draw"]):
         log_cost = np.zeros(len(points)) if self._cost_gp is None else self._cost_gp.predict_mean(features)
         values = [self._acquisition(k, *of, log_cost, draw)[0] for k, of in enumerate(predictions)]
         value = self._combined(values)[0]
-        value = value + log_success(features, self._features, self._failed_features, self._axes.count)
+        if self._success is not None:
+            value = value + self._success.log_chance(features)
         cost = np.exp(log_cost * self.costs.spread + self.costs.centre)
-        over = over_limit(self._options.max_suggestion_cost, cost, features, self._cost_gp, self.costs)
+        over = over_limit(self._cap, cost, features, self._cost_gp, self.costs)
         return Ranked(points, *predictions[0], cost, value, over)
 
     def _combined(self, values: list[Array]) -> tuple[Array, Array]:

@@ -174,7 +174,8 @@ class Turn(ABC, Generic[Models]):
                 "n_observations": self._trials,
             }
             provenance |= self._predicted(models, ranked.points[index])
-            if math.isfinite(cost := float(ranked.cost[index])):
+            # Before the sweep's own first trial nothing is known of its costs.
+            if self._observations and math.isfinite(cost := float(ranked.cost[index])):
                 provenance["cost_mean"] = cost
             if self._prior:
                 provenance["n_warm_start"] = len(self._prior)
