@@ -64,12 +64,14 @@ def main() -> None:
     report = commands.add_parser("report", help="tables of what was run")
     report.add_argument("results", type=Path, nargs="+")
     report.add_argument("--seeds", type=int, default=10**6, help="only so many, the first")
+    report.add_argument("--tasks", default=TASKS, help="only these")
     options = parser.parse_args()
     if options.command == "run":
         _run(options)
     else:
         lines = [json.loads(line) for path in options.results for line in path.read_text().splitlines()]
-        print(table([line for line in lines if line["seed"] < options.seeds]))
+        tasks = options.tasks.split(",")
+        print(table([line for line in lines if line["seed"] < options.seeds and line["task"] in tasks]))
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -226,3 +226,53 @@ def test_a_leader_that_was_stopped_wakes_up_to_find_a_successor(server: FakeWand
     with b.store() as store:
         assert_all_done_once(store)
     assert_rebuilt_is_equal(server, b, tmp_path / "c")
+
+
+@pytest.mark.slow
+def test_a_ppo_sweep_lands_in_wandb_and_is_rebuilt_from_there(server: FakeWandb, tmp_path: Path) -> None:
+    machine = Machine(server, tmp_path / "a")
+    words = ("ppo", "--sweep-name", NAME, "--store", "wandb", "--wandb-project", PROJECT, "--headless", "--quiet")
+    small = ("--max-trials", "2", "--train-override", "trainer.total_timesteps=2048")
+    out = said(process := machine.start(*words, *small))
+    assert process.returncode == 0, out
+    assert len(records(server, "completed")) == 2
+    fresh = Machine(server, tmp_path / "b")
+    out = said(process := fresh.start(*words, "--max-trials", "3", *small[2:]))
+    assert process.returncode == 0, out
+    with machine.store() as old, fresh.store() as new:
+        assert contents(new)[1][1] == contents(old)[1][1]
+        assert sorted(new.state.trials) == [1, 2, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["0.21.0", "0.31.*"])
+def test_the_oldest_and_the_newest_client(version: str, tmp_path: Path) -> None:
+    """The client from the registry, in an environment of its own that otherwise has what this one has."""
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", f"wandb=={version}"]
+    installed = subprocess.run(install, capture_output=True, text=True, check=False)
+    if installed.returncode and "No matching distribution" not in installed.stderr:
+        pytest.skip(f"the registry cannot be reached: {installed.stderr.splitlines()[-1]}")
+    assert installed.returncode == 0, installed.stderr
+    # All but the client comes from the environment that runs this test.
+    site = next((environment / "lib").glob("python*/site-packages"))
+    here = [path for path in sys.path if path.endswith("site-packages")]
+    root = Path(__file__).parents[1]
+    (site / "rest.pth").write_text("".join(f"{path}\n" for path in [*here, root]))
+    deleted = "test_a_record_that_was_deleted_in_wandb_is_written_again_under_another_id"
+    suite = ["tests/test_wandb_contract.py", f"tests/test_wandb_faults.py::{deleted}"]
+    done = subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *suite],
+        cwd=root,
+        env={name: value for name, value in os.environ.items() if not name.startswith("WANDB_")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    told = subprocess.run(
+        [python, "-c", "import wandb; print(wandb.__version__)"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.startswith(version.removesuffix("*"))

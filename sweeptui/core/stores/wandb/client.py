@@ -156,9 +156,10 @@ class Cloud:
             raise AwayError(text, unreachable=True) from error
 
     def _explained(self, error: Exception) -> Exception:
-        status, text = _status(error), " ".join(str(error).split())[:300]
+        status, body = _answered(error)
+        text = " ".join(str(error).split())[:300]
         where = self._base_url or "W&B"
-        if "previously created and deleted" in text:
+        if "previously created and deleted" in text + body:
             return DeletedError(text)
         if isinstance(error, ImportError):
             return RefusedError("the W&B client is not installed: pip install 'sweeptui[wandb]'")
@@ -208,8 +209,8 @@ def _run(node: Mapping[str, Any]) -> CloudRun:
     )
 
 
-def _status(error: BaseException) -> int | None:
-    """The HTTP status that is somewhere inside of what the client raised."""
+def _answered(error: BaseException) -> tuple[int | None, str]:
+    """The HTTP status and the answer's text that are somewhere inside of what the client raised."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -220,9 +221,10 @@ def _status(error: BaseException) -> int | None:
         response = getattr(one, "response", None)
         for name in ("http_status", "http_status_code", "status_code"):
             if isinstance(found := getattr(response, name, None), int) and found:
-                return found
+                text = getattr(response, "text", "")
+                return found, text if isinstance(text, str) else ""
         waiting += [getattr(one, "exc", None), one.__cause__, one.__context__]
-    return None
+    return None, ""
 
 
 def _no_key(error: Exception, text: str) -> bool:
