@@ -369,6 +369,7 @@ async def test_ten_thousand_trials_cost_what_a_screen_costs(tmp_path, monkeypatc
     monkeypatch.setattr(Columns, "line", counting)
     async with cockpit(sweep) as (app, pilot):
         assert "10000" in screen(app)
+        await until(pilot, lambda: not app.snapshot.older, "all of them")
         await pilot.press("g", "pagedown", "j", "j")
         await until(pilot, lambda: app.table.cursor is not None and app.table.cursor < 100)
         assert 0 < formatted < 500

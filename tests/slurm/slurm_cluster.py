@@ -33,7 +33,7 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "Slurm wants root to start jobs as another user"
     absent = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
-    return f"{', '.join(absent)} missing; .ci/run says what to install" if absent else ""
+    return f"{', '.join(absent)} missing; .ci/skypilot says what to install" if absent else ""
 
 
 def free_port() -> int:

@@ -353,7 +353,7 @@ class Fleet:
 
     def _pause_s(self, took_s: float) -> float:
         """Until it is asked again: a SkyPilot that is slow has other things to do, launches first of all."""
-        return max(self._interval_s, 2 * took_s) * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+        return max(self._interval_s, min(MAX_WAIT_S, 2 * took_s)) * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
     def _later(self, job: RemoteJob, error: Exception) -> None:
         """Try again, less and less often."""
