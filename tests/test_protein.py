@@ -15,7 +15,7 @@ import pytest
 
 from sweeptui.core.errors import UserError
 from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial, Suggestion
-from sweeptui.core.optimizers.protein import gp, optimizer, surrogate
+from sweeptui.core.optimizers.protein import gp, surrogate, turn
 from sweeptui.core.optimizers.protein.acquisition import log_expected_improvement, naive
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.candidates import MAX_CENTRES, around, choose_centres
@@ -213,7 +213,7 @@ def test_a_long_history_is_bounded_before_the_models_see_it(monkeypatch: pytest.
     assert suggestion.provenance["n_observations"] == 3000
     assert suggestion.provenance["method"] == "protein"
     assert set(rows) == {surrogate.MAX_FIT}
-    assert len(optimizer.training_subset(np.arange(3000.0))) == MAX_TRAINING
+    assert len(turn.training_subset(np.arange(3000.0))) == MAX_TRAINING
 
 
 def test_repeated_trials_tell_how_noisy_a_score_is() -> None:
@@ -284,13 +284,13 @@ def test_global_search_scale_and_the_parameters_scale_bound_a_local_search() -> 
 
 def test_suggestion_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    rank = optimizer.Surrogate.rank
+    rank = turn.Surrogate.rank
 
     def counted(self: Any, near: Any, anywhere: Any, draw: Any) -> Any:
         sizes.append(len(near) + len(anywhere))
         return rank(self, near, anywhere, draw)
 
-    monkeypatch.setattr(optimizer.Surrogate, "rank", counted)
+    monkeypatch.setattr(turn.Surrogate, "rank", counted)
     seen = history(12, cost=lambda _: 1.0)
     for settings in ({"random_suggestions": 10}, {"random_suggestions": 0}, {"suggestions_per_pareto": 0}):
         one(protein(**settings), seen)

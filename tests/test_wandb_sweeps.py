@@ -23,7 +23,7 @@ from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.trial import JobOutcome, TrialStatus
 
 pytest.importorskip("wandb")
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 NAME, PROJECT = "shared", "p"
 # The first four trials end by themselves; the others wait until they may.
@@ -96,7 +96,11 @@ class Machine:
 
 
 def said(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=150)
+    try:
+        out, _ = process.communicate(timeout=400)
+    finally:
+        if process.returncode is None:
+            process.kill()
     return out
 
 
@@ -120,7 +124,7 @@ def assert_all_done_once(store: SqliteStore, trials: int = 10) -> None:
 def assert_rebuilt_is_equal(server: FakeWandb, truth: Machine, fresh: Path) -> None:
     copy = Machine(server, fresh)
     process = copy.run_sweep("--max-trials", "10")
-    assert process.wait(150) == 0, said(process)
+    assert process.wait(400) == 0, said(process)
     with truth.store() as old, copy.store() as new:
         assert contents(new)[1:] == contents(old)[1:]
 
@@ -153,7 +157,7 @@ def test_two_machines_with_faults_and_a_leader_that_is_killed(server: FakeWandb,
     if back.returncode:
         assert "the same command goes on with what W&B has" in out
         back = a.run_sweep()
-        assert back.wait(150) == 0, said(back)
+        assert back.wait(400) == 0, said(back)
     with a.store() as store:
         assert_all_done_once(store)
 
@@ -217,7 +221,7 @@ def test_a_leader_that_was_stopped_wakes_up_to_find_a_successor(server: FakeWand
         os.kill(pid, signal.SIGSTOP)
     (tmp_path / "go").touch()
     follower = b.run_sweep()
-    assert follower.wait(150) == 0, said(follower)
+    assert follower.wait(400) == 0, said(follower)
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     out = said(leader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import yaml
 from commandline import Project
 from fake_wandb import ENTITY, FakeWandb
 
+from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.tracking import WandbConfig, environment, write_files
@@ -48,6 +50,10 @@ run.summary["mode"] = mode
 """
 
 
+needs_flushing = pytest.mark.skipif(
+    "x_transaction_log_flush_interval" not in pytest.importorskip("wandb").Settings.model_fields,
+    reason="this client writes its log when a block is full, not at an interval",
+)
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 """What ${interpreter} is looked up in."""
 
@@ -167,6 +173,7 @@ def test_each_run_lands_in_its_group_and_every_mode_has_its_end(project: Project
     assert {request.run for request in server.requests if request.operation == "Run"} <= {runs["elsewhere"].name}
 
 
+@needs_flushing
 def test_a_second_attempt_has_a_run_of_its_own_and_the_curve_is_seen_while_it_runs(
     project: Project, server: FakeWandb
 ) -> None:
@@ -174,16 +181,19 @@ def test_a_second_attempt_has_a_run_of_its_own_and_the_curve_is_seen_while_it_ru
     env = server.environment(str(project.folder), PATH=PATH)
     words = (recipe, "--headless", "--set", "min_free_disk_mb=0")
     with project.start(*words, **env) as process:
-        deadline = time.monotonic() + 60
-        while True:
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            found = trials(project, "again") if (project.folder / "train_dir/sweeps/again/sweep.db").exists() else {}
-            if found and len(reports(project, "again", 1)) == 3:
-                assert found["wait"].status is TrialStatus.TRAINING
-                break
-            time.sleep(0.1)
-        (project.folder / "go").touch()
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                # Until it is made, its file may be there and be no store.
+                with contextlib.suppress(UserError):
+                    if len(reports(project, "again", 1)) == 3:
+                        break
+                time.sleep(0.1)
+            assert trials(project, "again")["wait"].status is TrialStatus.TRAINING
+        finally:
+            (project.folder / "go").touch()
         assert process.wait(60) == 0
     project.run("requeue", "again", "1")
     project.run(*words, **env)

@@ -11,6 +11,7 @@ from sweeptui.app import theme, wording
 from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, Piece, fit
 from sweeptui.app.fields import run_time
 from sweeptui.app.parameters import configuration
+from sweeptui.core.objectives import front
 
 if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
@@ -51,6 +52,8 @@ class BestPanel(Widget):
         snapshot = self._snapshot
         if snapshot is None or snapshot.best is None:
             return [[], [("none yet: no trial has a score", QUIET)]]
+        if snapshot.objectives:
+            return _lines_of_front(snapshot, width)
         best, second = snapshot.best, snapshot.runner_up
         others = [("center", snapshot.center)] if snapshot.center else []
         lead: list[Piece] = []
@@ -87,5 +90,42 @@ class BestPanel(Widget):
         ]
 
 
+def _lines_of_front(snapshot: Snapshot, width: int) -> list[list[Piece]]:
+    """With several metrics: how large the front is, and the best of it in each."""
+    objectives = snapshot.objectives
+    members = front(snapshot.trials, objectives)
+    if not members:
+        return [[], [("no front yet: no trial has all scores", QUIET)]]
+    lines: list[list[Piece]] = [
+        [(f"{MARK} {len(members)} on the front", BEST), (f"  of {len(snapshot.trials):,} trials", QUIET)]
+    ]
+    for which, objective in enumerate(objectives):
+        end = max(members, key=lambda each: objective.sign * each.values[which])
+        others: list[Piece] = [
+            piece
+            for other, value in zip(objectives, end.values, strict=True)
+            if other is not objective
+            for piece in ((f" {wording.line(other.name)} ", QUIET), (wording.number(value), PLAIN))
+        ]
+        lines += [
+            [],
+            [
+                ("best ", QUIET),
+                (f"{wording.line(objective.name)} ", BOLD),
+                (wording.number(end.values[which]), BEST),
+                (f"  {end.trial.id}", BOLD),
+            ],
+            [("with", QUIET), *others],
+            *configuration(end.trial.params, [], width),
+        ]
+    return [
+        *lines,
+        [],
+        [(f"sweeptui best {snapshot.name}", theme.style(theme.SKY)), (" prints the whole front", QUIET)],
+    ]
+
+
 def _shown(snapshot: Snapshot) -> tuple[object, ...]:
-    return snapshot.best, snapshot.runner_up, snapshot.center
+    # Of several metrics, any trial that ends may be on the front.
+    ended = snapshot.done if snapshot.objectives else None
+    return snapshot.best, snapshot.runner_up, snapshot.center, ended

@@ -13,6 +13,7 @@ from textual.strip import Strip
 
 from sweeptui.app import theme, wording
 from sweeptui.app.fields import run_time, share_done, slot_name
+from sweeptui.core.objectives import number_in
 from sweeptui.core.trial import RUNNING, TrialStatus
 
 if TYPE_CHECKING:
@@ -84,6 +85,21 @@ def _score(row: Row) -> list[Piece]:
     arrow = trend(row.curve) if row.trial.status in RUNNING else 0
     colour = theme.GREEN if (arrow > 0) == row.rising else theme.ORANGE
     return [(text, QUIET), ("↓ ↑"[1 + arrow], theme.style(colour, bold=True))]
+
+
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
+
+
+def _metric(name: str) -> Callable[[Row], list[Piece]]:
+    def cell(row: Row) -> list[Piece]:
+        value = number_in(row.trial.metrics, name)
+        if value is None:
+            return [(wording.UNKNOWN, QUIET)]
+        over = row.trial.status in (TrialStatus.COMPLETED, TrialStatus.STOPPED)
+        return [(wording.even(value), BEST if row.best else PLAIN if over else QUIET)]
+
+    return cell
 
 
 def trend(curve: Curve) -> int:
@@ -173,14 +189,19 @@ class Columns:
             Column("time", _time, 4, 7, right=True, by="time"),
             Column("cost", _cost, 4, 14, right=True, by="cost"),
         ]  # fmt: skip
+        metrics = []
+        for name, by in layout.metrics:
+            title = _cut(wording.line(name).rpartition("/")[2], NARROW_TITLE)
+            metrics.append(Column(title, _metric(name), max(6, cell_len(title)), NARROW_TITLE, right=True, by=by))
+        columns[3:3] = metrics  # beside the score, which is the first metric
         if layout.retried:
             columns.append(Column("try", _attempt, 3, 4, right=True, by="try"))
         if layout.slotted and not narrow:
             columns.append(Column("slot", _slot, 4, 9, by="slot"))
         names = wording.short_names([path for path, _ in layout.params])
-        title = NARROW_TITLE if narrow else MAX_PARAM_WIDTH
+        most = NARROW_TITLE if narrow else MAX_PARAM_WIDTH
         for path, by in layout.params:
-            least = max(4, min(title, cell_len(names[path])))
+            least = max(4, min(most, cell_len(names[path])))
             columns.append(Column(names[path], _param(path), least, MAX_PARAM_WIDTH, right=True, by=by))
         self.columns = columns
         self.widths = [column.least for column in columns]

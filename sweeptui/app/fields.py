@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sweeptui.app import wording
 from sweeptui.core.errors import UserError
+from sweeptui.core.objectives import Objectives, number_in
 from sweeptui.core.trial import FailureKind, Job, Trial, TrialStatus
 
 if TYPE_CHECKING:
@@ -210,6 +211,13 @@ def _result(trial: Trial, _look: Look) -> float:
     return UNKNOWN if lost or trial.score is None else trial.score
 
 
+def _metric(name: str) -> Read:
+    def value(trial: Trial, _look: Look) -> float:
+        return _number(number_in(trial.metrics, name))
+
+    return value
+
+
 def _method(trial: Trial, _look: Look) -> str:
     return wording.param(trial.provenance.get("method", "")).lower()
 
@@ -245,8 +253,10 @@ class Fields:
         unit: str = "seconds",
         goal: str = "maximize",
         space: Mapping[str, Any] | None = None,
+        objectives: Objectives = (),
     ) -> None:
-        """`space` says which parameters have words for values; where it does not, the sample of trials does."""
+        """`objectives`: where there are several; the score is that of the first. `space` says which parameters have
+        words for values; where it does not, the sample of trials does."""
         cost = Kind.SECONDS if unit == "seconds" else Kind.NUMBER
         methods = {_method(trial, Look()) for trial in sample} - {""}
         self.state = Field(
@@ -261,7 +271,8 @@ class Fields:
         own = [
             Field("#", Kind.NUMBER, lambda trial, _: float(trial.number), ("trial", "number")),
             self.state,
-            Field("score", Kind.NUMBER, _score, rank=_result, descending=goal == "maximize"),
+            Field("score", Kind.NUMBER, _score, tuple(each.name.lower() for each in objectives[:1]), rank=_result,
+                  descending=goal == "maximize"),
             Field("progress", Kind.PERCENT, _percent, ("done",), descending=True),
             Field("time", Kind.SECONDS, lambda trial, look: _number(run_time(trial, look.at)), live=True,
                   descending=True),
@@ -272,6 +283,14 @@ class Fields:
             Field("reason", Kind.TEXT, lambda trial, _: trial.reason.lower()),
             Field("method", Kind.TEXT, _method, choices=tuple(sorted(methods))),
         ]  # fmt: skip
+        others: list[Field] = []
+        for each in objectives[1:]:
+            own_names = {name for field in own for name in (field.name, *field.aliases)}
+            name = f"metric.{each.name}" if each.name.lower() in own_names else each.name
+            others.append(Field(name.lower(), Kind.NUMBER, _metric(each.name), descending=each.goal == "maximize"))
+        own += others
+        self.metrics: tuple[str, ...] = tuple(each.name for each in others)
+        """The fields of all metrics but the first."""
         taken = {name for field in own for name in (field.name, *field.aliases)}
         swept = []
         for path, short in wording.short_names(params).items():
@@ -292,13 +311,20 @@ class Fields:
     @staticmethod
     def key(snapshot: Snapshot) -> tuple[object, ...]:
         """Other fields are needed where this differs."""
-        return snapshot.params, snapshot.cost_unit, snapshot.goal, snapshot.parameters, not snapshot.trials
+        return (
+            snapshot.params,
+            snapshot.cost_unit,
+            snapshot.goal,
+            snapshot.parameters,
+            not snapshot.trials,
+            snapshot.objectives,
+        )
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Fields:
         sample = snapshot.trials[-SAMPLE:]
         unit, goal, space = snapshot.cost_unit, snapshot.goal, snapshot.parameters
-        return cls(snapshot.params, sample, unit=unit, goal=goal, space=space)
+        return cls(snapshot.params, sample, unit=unit, goal=goal, space=space, objectives=snapshot.objectives)
 
     def find(self, name: str) -> Field:
         """The field with this name, another of its names, its initials or the only one that begins so.

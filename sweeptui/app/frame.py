@@ -101,7 +101,9 @@ def sweep_frame(
             app.action_act(action)
 
     def looked() -> int:
-        """Without a snapshot there is nothing to look at."""
+        """Without a snapshot there is nothing to look at, and a picture that is due is not there yet."""
+        if app.plotting.pane.pending:
+            return 0
         return app._watcher.turns if app.snapshot is not None else int(time.monotonic() * 10)
 
     return take(app, size, look, f"sweeptui {folder.name}", looked)

@@ -11,6 +11,7 @@ from sweeptui.app.fields import Fields, slot_name
 if TYPE_CHECKING:
     from sweeptui.app.arrange import Arrangement
     from sweeptui.app.snapshot import Snapshot
+    from sweeptui.core.objectives import Objectives
     from sweeptui.core.trial import Trial
 
 NARROW = 100
@@ -30,6 +31,8 @@ class Layout:
     """Whether it is worth saying where a trial runs."""
     sorted_by: str
     descending: bool
+    metrics: tuple[tuple[str, str], ...] = ()
+    """The other metrics of several, each with the name of its field."""
 
     @property
     def usual(self) -> bool:
@@ -42,6 +45,7 @@ class Seen:
 
     def __init__(self) -> None:
         self._params: tuple[str, ...] = ()
+        self._objectives: Objectives = ()
         self._varied: set[str] = set()
         """The parameters that are not the same in all trials: their columns come first."""
         self._retried = False
@@ -50,6 +54,7 @@ class Seen:
     def look(self, snapshot: Snapshot, news: Iterable[Trial]) -> None:
         """Take in the trials that are new or changed."""
         self._params = snapshot.params
+        self._objectives = snapshot.objectives
         first = snapshot.trials[0].params if snapshot.trials else {}
         same = [path for path in snapshot.params if path not in self._varied]
         self._varied.update(path for path in same if any(trial.params.get(path) != first.get(path) for trial in news))
@@ -62,4 +67,5 @@ class Seen:
         params = sorted(self._params, key=lambda path: path not in self._varied)
         names = [(path, fields.by_param[path].name) for path in params if path in fields.by_param]
         narrow = room < NARROW
-        return Layout(narrow, tuple(names), self._retried, self._slotted, shown.field.name, shown.descending)
+        metrics = tuple(zip((each.name for each in self._objectives[1:]), fields.metrics, strict=False))
+        return Layout(narrow, tuple(names), self._retried, self._slotted, shown.field.name, shown.descending, metrics)

@@ -110,6 +110,8 @@ class Header(Widget):
         holder = snapshot.holder
         who = "" if holder is None or holder.pid == os.getpid() else f"run by {wording.line(str(holder))}"
         goal = [(f"{snapshot.goal} ", QUIET), (wording.line(snapshot.metric), PLAIN)]
+        for other in snapshot.objectives[1:]:
+            goal += [(f", {other.goal} ", QUIET), (wording.line(other.name), PLAIN)]
         gauges: Part = (4, [] if self._machine is None else self._machine.pieces())
         return arrange([name, badge, view, (3, goal), (2, [(who, QUIET)] if who else []), gauges], width)
 

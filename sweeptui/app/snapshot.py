@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.analysis.summary import goal
-from sweeptui.core.objectives import objectives_of
+from sweeptui.core.objectives import Objectives, objectives_of
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import RUNNING, Job, Trial, TrialStatus
 
@@ -79,6 +79,8 @@ class Snapshot:
     """Where the search began; empty where that is not known."""
     mirror: Standing | None = None
     """How the sweep's mirror in W&B stands; None where it has none."""
+    objectives: Objectives = ()
+    """What is searched for, where it is more than one metric; `metric` and `goal` are the first one's."""
     disk: str = ""
     """Why nothing is launched for want of disk space."""
 
@@ -145,6 +147,7 @@ def snapshot(
         log_params=frozenset(
             name for name, how in protein.get("parameters", {}).items() if how.get("distribution") in LOGARITHMIC
         ),
+        objectives=objectives_of(config) if len(objectives_of(config)) > 1 else (),
         eta_s=_eta(trials, state, max_trials, slots, at) if label == "running" else None,
     )
 

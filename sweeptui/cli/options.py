@@ -14,6 +14,11 @@ from sweeptui.core.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    NumberType = click.ParamType[int]
+else:
+    # Older clicks have no type of what a word becomes.
+    NumberType = click.ParamType
+
 Decorator: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any]]"
 
 _TRIAL = re.compile(r"(?:trial_)?0*([1-9][0-9]*)")
@@ -43,7 +48,7 @@ def parse_trials(words: Iterable[str]) -> list[int]:
     return numbers
 
 
-class WholeNumber(click.ParamType[int]):
+class WholeNumber(NumberType):
     """A whole number, `least` or more where that is given. Raises `UserError`."""
 
     name = "integer"

@@ -24,6 +24,7 @@ def root(runs: Runs, base_url: str) -> dict[str, Callable[..., Any]]:
             "email": "t@example.test",
             "flags": "{}",
             "admin": False,
+            "apiKeys": {"edges": []},
             "deletedAt": None,
             "teams": teams,
         }
@@ -185,6 +186,8 @@ def _run(runs: Runs, run: Run) -> dict[str, Any]:
         "summaryMetrics": json.dumps(run.summary),
         "systemMetrics": run.events[-1] if run.events else "{}",
         "historyKeys": history_keys,
+        # Old clients ask here where to upload files to: nowhere.
+        "files": lambda **_: {"uploadHeaders": [], "edges": []},
         "historyLineCount": len(run.history),
         "eventsLineCount": len(run.events),
         "logLineCount": len(run.output),

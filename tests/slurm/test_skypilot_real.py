@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1500)]
 HERE = Path(__file__).parent
 PACKAGE = Path(sweeptui.__file__).parent
 NODE_PYTHON = "/usr/bin/python3"
-PATIENCE_S = 600
+PATIENCE_S = 1200
 
 
 class Project:

@@ -9,7 +9,9 @@ from sweeptui.app import theme
 from sweeptui.app.plot.axes import Axis, Unit
 from sweeptui.app.plot.chart import Chart, Shape, Trace
 from sweeptui.app.plot.curves import metric_name
-from sweeptui.app.plot.results import LIVE, Results, dots, floor
+from sweeptui.app.plot.results import DONE, LIVE, Results, dots, floor
+from sweeptui.core.analysis import hypervolume
+from sweeptui.core.objectives import gains, results
 
 if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
@@ -38,7 +40,27 @@ def staircase(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], li
     return across, up
 
 
+def front_chart(snapshot: Snapshot, found: Results) -> Chart:
+    """With several metrics: how much the front beat after each trial."""
+    objectives = snapshot.objectives
+    members = results(found.scored, objectives)
+    numbers = [float(member.trial.number) for member in members]
+    points = [gains(member.values, objectives) for member in members]
+    volumes = hypervolume.history(points, hypervolume.reference_below(points)) if points else []
+    last = [volume for k, volume in enumerate(volumes) if k == 0 or volume > volumes[k - 1]]
+    grew = [number for k, number in enumerate(numbers) if k == 0 or volumes[k] > volumes[k - 1]]
+    failed = [trial.number for trial in found.failed]
+    traces = (
+        floor(failed, failed),
+        Trace(*staircase(numbers, volumes), theme.YELLOW, Shape.LINE, label="front" if volumes else ""),
+        Trace(grew, last, theme.GREEN, Shape.DOTS, [int(each) for each in grew], "on it" if grew else "", DONE),
+    )
+    return Chart(Axis("trial", Unit.INDEX), Axis("hypervolume"), traces, "no trial has all scores yet")
+
+
 def chart(snapshot: Snapshot, found: Results) -> Chart:
+    if snapshot.objectives:
+        return front_chart(snapshot, found)
     line = staircase(*records(found.numbers, found.scores, maximize=snapshot.goal != "minimize"))
     failed = [trial.number for trial in found.failed]
     live = [(trial.number, trial.score) for trial in found.live if trial.score is not None]

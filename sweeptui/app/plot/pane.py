@@ -37,7 +37,9 @@ LOOK_S = 0.1
 FEW = 2000
 """Up to so many points are drawn at once, in a few milliseconds."""
 REST = 10
-"""Drawing takes no more than one part of time in so many."""
+"""Drawing takes no more than one part of time in so many,"""
+MOST_REST_S = 2.0
+"""but where a machine is that busy, a picture is not kept waiting for longer."""
 ZOOM = 1.6
 PAN = 0.25
 """Of what is seen."""
@@ -116,12 +118,17 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         self._draw()
 
     @property
+    def pending(self) -> bool:
+        """A newer picture is due."""
+        return self._timer is not None or self._asked_at is not None
+
+    @property
     def _seen(self) -> bool:
         return self.display and self.size.width > 0
 
     def _draw_after(self, interval: float) -> None:
         """Draw, but not before `interval` seconds have passed since the last picture; more where that took long."""
-        due = self._drawn_at + max(interval, REST * self._took)
+        due = self._drawn_at + max(interval, min(REST * self._took, MOST_REST_S))
         if self._timer is not None and due >= self._due:
             return
         if self._timer is not None:

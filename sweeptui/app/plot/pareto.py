@@ -12,6 +12,8 @@ from sweeptui.app.plot.chart import Chart, Shape, Trace
 from sweeptui.app.plot.curves import metric_name
 from sweeptui.app.plot.history import staircase
 from sweeptui.app.plot.results import Results, dots
+from sweeptui.core.objectives import front as of_all
+from sweeptui.core.objectives import results
 
 if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
@@ -34,7 +36,36 @@ def front(points: Iterable[Valued], *, maximize: bool) -> list[Valued]:
     return found
 
 
+def two_metrics(snapshot: Snapshot, found: Results) -> Chart:
+    """With several metrics: the first over the second, and the trials that none beats in all of them."""
+    objectives = snapshot.objectives
+    members = {member.trial.number for member in of_all(found.scored, objectives)}
+    everything = results(found.scored, objectives)
+    best = sorted((each for each in everything if each.trial.number in members), key=lambda each: each.values[1])
+    others = [each for each in everything if each.trial.number not in members]
+    traces = (
+        dots(
+            [each.values[1] for each in others],
+            [each.values[0] for each in others],
+            [each.trial.number for each in others],
+        ),
+        Trace(
+            [each.values[1] for each in best],
+            [each.values[0] for each in best],
+            theme.ORANGE,
+            Shape.MARK,
+            [each.trial.number for each in best],
+            "Pareto front" if best else "",
+            "●",
+        ),
+    )
+    second = wording.line(objectives[1].name).rpartition("/")[2]
+    return Chart(Axis(second), Axis(metric_name(snapshot)), traces, "no trial has all scores yet")
+
+
 def chart(snapshot: Snapshot, found: Results) -> Chart:
+    if snapshot.objectives:
+        return two_metrics(snapshot, found)
     points = [
         (trial.cost, score, trial.number)
         for trial, score in zip(found.scored, found.scores, strict=True)
