@@ -14,7 +14,8 @@ from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.state import SweepState
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.trial import Stage, TrialStatus
-from sweeptui.launch import Session, dry_run, prepare, reopen, sweep_names
+from sweeptui.launch import Session, prepare, reopen, sweep_names
+from sweeptui.preview import dry_run
 
 SCORE = 'echo "{{\\"score\\": $1, \\"other\\": 7}}" >> "$SWEEPTUI_REPORT"'
 

@@ -19,7 +19,8 @@ from sweeptui.core.space import Space
 from sweeptui.core.state import SweepState
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.trial import Observation, Trial, TrialStatus
-from sweeptui.launch import dry_run, prepare
+from sweeptui.launch import prepare
+from sweeptui.preview import dry_run
 
 AXIS = ParameterConfig(min=0.0, max=1.0)
 PEAK = 'awk "BEGIN {{ print 5 - ($1 - 0.83)^2 - 2 * ($2 - 0.12)^2 }}"'

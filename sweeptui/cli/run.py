@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from sweeptui import headless as plain
-from sweeptui import launch
+from sweeptui import launch, preview
 from sweeptui.cli.attach import headless_wanted
 from sweeptui.cli.complete import RecipeName
 from sweeptui.cli.compose import compose
@@ -171,8 +171,8 @@ def _run(session: Session, is_headless: bool, *, as_json: bool, quiet: bool, det
 
 
 def _dry_run(recipe: str, tool: Any, root: Path, *, as_json: bool) -> int:
-    commands = launch.dry_run(recipe, tool, root)
-    costs = launch.estimated_costs(tool, root)
+    commands = preview.dry_run(recipe, tool, root)
+    costs = preview.estimated_costs(tool, root)
     if as_json:
         known = {cost.stage: {"resources": cost.resources, "price_usd_h": cost.price_usd_h} for cost in costs}
         click.echo(

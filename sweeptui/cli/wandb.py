@@ -101,11 +101,11 @@ def import_(
     with `run RECIPE --warm-start NAME`.
     """
     del source
-    from sweeptui import launch  # noqa: PLC0415
     from sweeptui.integrations.wandb_history import fetch, write  # noqa: PLC0415
+    from sweeptui.readiness import checked  # noqa: PLC0415
 
     name = sweep_name or re.sub(r"[^A-Za-z0-9._-]+|\.{2,}", "-", path.rpartition("/")[2]).strip("-._")[:100]
-    tool = launch.checked(compose(recipe, (), {}, (), {}), root)
+    tool = checked(compose(recipe, (), {}, (), {}), root)
     report = write(root.resolve(), name, tool, path, fetch(path), outside)
     if as_json:
         counts = dict(sorted(report.counts.items()))

@@ -25,7 +25,9 @@ from sweeptui.app.screens.hints import Hint, Hints
 from sweeptui.app.screens.sweeptable import shown_path
 from sweeptui.core.errors import UserError
 from sweeptui.folders import DATABASE, sweep_path
-from sweeptui.launch import Session, checked, dry_run, prepare
+from sweeptui.launch import Session, prepare
+from sweeptui.preview import dry_run
+from sweeptui.readiness import checked
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
