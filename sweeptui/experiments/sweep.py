@@ -21,6 +21,7 @@ from sweeptui.core.analysis.summary import best_trial, trial_json
 from sweeptui.core.config import ProteinConfig, SweepTool
 from sweeptui.core.errors import UserError, explain, shown
 from sweeptui.core.experiments.awaiting import run_or_await
+from sweeptui.core.experiments.contracts import Fields
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.template import literal
@@ -49,30 +50,14 @@ def trained(train: Train) -> Iterator[None]:
         _DEFAULT.reset(token)
 
 
-class SweepResults(Mapping[str, Any]):
-    """What came out of a sweep, as attributes and as items; JSON throughout.
+class SweepResults(Fields):
+    """What came out of a sweep; JSON throughout.
 
     `name`, `path`, `status`, `reason`, `metric`, `goal`, `best_score`, `best_params` and `best` (None where no trial
     gave a score), `spent` (in the cost unit), and `trials` in order of number.
     """
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = dict(fields)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._fields[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["_fields"][name]
-        except KeyError:
-            raise AttributeError(f"a sweep's results have no {name!r}") from None
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<{self['name']}: {self['status']}, {len(self['trials'])} trials, best {self['best_score']}>"

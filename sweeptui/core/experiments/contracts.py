@@ -19,8 +19,8 @@ class ContractError(UserError):
     """A stage gave something else than it promised, or something that cannot be kept."""
 
 
-class Context(Mapping[str, Any]):
-    """The fields that the stages so far have given, as attributes and as items. Nothing in it can be set."""
+class Fields(Mapping[str, Any]):
+    """Values by name, as attributes and as items. Nothing in it can be set."""
 
     __slots__ = ("_fields",)
 
@@ -40,13 +40,20 @@ class Context(Mapping[str, Any]):
         try:
             return self._fields[name]
         except KeyError:
-            raise AttributeError(f"no stage so far has given {name!r}; {hint(name, self._fields)}") from None
+            raise AttributeError(f"there is no {name!r} here; {hint(name, self._fields)}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"{name!r} cannot be set: a stage gives fields by returning them")
+        raise AttributeError(f"{name!r} cannot be set: these are results")
 
     def __repr__(self) -> str:
-        return f"Context({', '.join(f'{name}={shown(value, 40)}' for name, value in self._fields.items())})"
+        fields = ", ".join(f"{name}={shown(value, 40)}" for name, value in self._fields.items())
+        return f"{type(self).__name__}({fields})"
+
+
+class Context(Fields):
+    """The fields that the stages so far have given. A stage gives fields by returning them."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
