@@ -37,6 +37,8 @@ class Fields(Mapping[str, Any]):
         return len(self._fields)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # asked by whoever copies it, perhaps before there are any
+            raise AttributeError(name)
         try:
             return self._fields[name]
         except KeyError:
