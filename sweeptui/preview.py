@@ -9,20 +9,19 @@ from sweeptui.core.config import SweepTool
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.files import Files
 from sweeptui.core.jobspec import argv_of
-from sweeptui.core.names import make_name
 from sweeptui.core.optimizers.seeding import stream_seed
 from sweeptui.core.remote import SKYPILOT, route_of
 from sweeptui.core.trial import Job, Stage, Trial
 from sweeptui.dispatchers.places import estimate
-from sweeptui.folders import sweep_names, sweep_path
-from sweeptui.readiness import checked, first_suggestion, warm_start_of
+from sweeptui.folders import sweep_path
+from sweeptui.readiness import checked, first_suggestion, made_up_name, warm_start_of
 
 
 def dry_run(recipe: str | None, tool: SweepTool, root: Path) -> list[tuple[Stage, list[str]]]:
     """The exact commands of the first trial; nothing is run and nothing written. Raises `UserError`."""
     root = root.resolve()
     tool = checked(tool, root)
-    name = tool.sweep_name or make_name(recipe or "sweep", sweep_names(root))
+    name = tool.sweep_name or made_up_name(recipe, root, tool)
     if tool.warm_start is not None:
         warm_start_of(root, tool, tool.warm_start)
     params = first_suggestion(tool).params

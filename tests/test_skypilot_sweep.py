@@ -12,7 +12,7 @@ import pytest
 from engine_support import Sweep
 from scripted_sky import FakeJob, ScriptedSky
 
-from sweeptui import launch
+from sweeptui import launch, preview
 from sweeptui.core.errors import UserError
 from sweeptui.core.trial import JobOutcome, Stage, TrialStatus
 from sweeptui.dispatchers import places
@@ -149,7 +149,7 @@ def test_a_dry_run_says_what_it_would_cost(
         asked.append(spec.stage)
         return {"resources": "AWS(g6.xlarge, L4:1)", "price_usd_h": 0.8}
 
-    monkeypatch.setattr(launch, "estimate", estimate)
+    monkeypatch.setattr(preview, "estimate", estimate)
     tool = {**Sweep(tmp_path).tool(dispatcher_type="skypilot", max_parallel_jobs=2, max_trials=10).to_json()}
     (tmp_path / "r.yaml").write_text(json.dumps(tool))
     from sweeptui.cli import main

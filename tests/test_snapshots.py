@@ -25,14 +25,14 @@ from textual.color import Color
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
-from sweeptui import launch
+from sweeptui import readiness
 from sweeptui.app import theme, wording
 from sweeptui.app.frame import strips_of
 from sweeptui.app.screens import slots, usage
 from sweeptui.app.screens.page import Page
 from sweeptui.app.screens.usage import MIB, Gpu, Usage
 from sweeptui.app.svg import svg
-from sweeptui.core import template
+from sweeptui.core import jobspec
 
 FRAMES = Path(__file__).parent / "__snapshots__" / "test_snapshots"
 PICTURED = ("plot-history", "trial-failed", "compare-4", "kill", "sweeps")
@@ -76,8 +76,8 @@ def _the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
     monkeypatch.setattr(slots, "gpus", lambda: GPUS)
     monkeypatch.setattr(usage.Sampler, "look", lambda self, jobs: {job.id: USED for job in jobs})
-    monkeypatch.setattr(template, "sys", SimpleNamespace(executable="/opt/venv/bin/python"))
-    monkeypatch.setattr(launch, "make_name", lambda *_: "ppo-calm-otter")
+    monkeypatch.setattr(jobspec, "sys", SimpleNamespace(executable="/opt/venv/bin/python"))
+    monkeypatch.setattr(readiness, "make_name", lambda *_: "ppo-calm-otter")
     disk = SimpleNamespace(total=64 << 30, used=0, free=FREE_MB * MIB)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: disk)
     yield
