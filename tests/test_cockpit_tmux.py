@@ -87,7 +87,7 @@ def test_a_sweep_is_steered_by_keys_from_its_start_to_its_end(project, start):  
     assert best_first != sorted(done) != best_first[::-1], "or the order would tell nothing"
     terminal.press("s")
     terminal.shows("Sort by", "greatest first")
-    terminal.write("ss")  # each goes to the next column that begins with it: the state, the score
+    terminal.write("score")
     terminal.press("Enter")
     terminal.sees(lambda screen: [n for n in rows(screen) if n in done] == best_first, f"the best first: {scores}")
     terminal.press("S")
