@@ -10,7 +10,13 @@ from fake_wandb import FakeWandb
 
 
 def pytest_configure() -> None:
-    """Where the tests are run in the background, signals are ignored, and every process started here inherits that."""
+    """What every process that a test starts inherits.
+
+    Where the tests are run in the background, signals are ignored.
+    """
+    # A terminal has the size that a test gives it: readline puts another one into the environment of parallel tests.
+    os.environ.pop("COLUMNS", None)
+    os.environ.pop("LINES", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
