@@ -15,7 +15,7 @@ from fake_wandb import ENTITY, FakeWandb
 settings = pytest.importorskip("wandb").Settings.model_fields
 
 SCRIPT = """\
-import os, sys, wandb
+import os, sys, time, wandb
 
 settings = wandb.Settings(console="off", x_disable_stats=True, disable_git=True)
 twice = os.environ["SWEEPTUI_RUN"].endswith("1")
@@ -23,6 +23,7 @@ run = wandb.init(settings=settings)
 run.log({"score": run.config.lr})
 if twice:
     run.finish()
+    time.sleep(1.1)  # W&B's client names a run's folder by the second
     run = wandb.init(settings=settings)
     run.summary["score"] = 42
 """
