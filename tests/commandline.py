@@ -64,7 +64,9 @@ class Project:
         return [sys.executable, "-m", "sweeptui", *words]
 
     def env(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "NO_COLOR": "", "TERM": "xterm-256color", **more}
+        # Where a test speaks to W&B in this process, a client started from here would log through that one.
+        inherited = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+        return {**inherited, "NO_COLOR": "", "TERM": "xterm-256color", **more}
 
     def run(self, *words: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

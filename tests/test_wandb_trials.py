@@ -118,6 +118,7 @@ def test_what_a_job_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "WANDB_NAME": "s.trial_0007.eval.2",
         "WANDB_JOB_TYPE": "eval",
         "WANDB_RESUME": "allow",
+        "WANDB_SERVICE": "",
         "WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL": "2",
         "WANDB_DIR": str(folder / "eval.2.wandb"),
         "WANDB_SWEEP_PARAM_PATH": str(folder / "wandb-config.yaml"),

@@ -77,6 +77,8 @@ def environment(wandb: WandbConfig, sweep: str, files: Files, trial: Trial, job:
         "WANDB_NAME": f"{sweep}.{trial.id}" + (".eval" if job.stage is Stage.EVAL else "") + attempt,
         "WANDB_JOB_TYPE": job.stage.value,
         "WANDB_RESUME": "allow",
+        # Of a W&B client around this process: a trial's own must not log through it.
+        "WANDB_SERVICE": "",
         # Where the learning curve is read from.
         "WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL": "2",
         "WANDB_DIR": os.fspath(files.wandb(job)),
