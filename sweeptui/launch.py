@@ -78,6 +78,7 @@ class Session:
                 return Ending(SweepStatus.INTERRUPTED, "left while another machine ran it", int(ExitCode.INTERRUPTED))
             mirror.on_lost = self.interrupt
             end = self._run(listener)
+            mirror.finish()
             if mirror.lost:
                 mirror.set_aside(f"{mirror.lost}, and the trials on this machine were stopped")
             return end

@@ -100,13 +100,20 @@ class Mirrored:
         self.on_lost: Callable[[], None] = lambda: None
         self._trouble = False
         """Something was said that is over once all is synced."""
+        self._finished = False
         self._child = _Child(folder, tool, "run", label, self._heard)
 
     def __enter__(self) -> Mirrored:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Let it send what is left, as long as W&B takes it."""
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """Let it send what is left, as long as W&B takes it. Only then is `lost` the last word."""
+        if self._finished:
+            return
+        self._finished = True
         self._child.write("finish")
         event = self._child.wait_for("finished", time.monotonic() + FINISH_S)
         self._child.close()
@@ -157,6 +164,7 @@ class Mirrored:
 
     def set_aside(self, why: str) -> NoReturn:
         """What is here cannot be brought together with what another machine did since: W&B's is the sweep now."""
+        self._finished = True
         self._child.close()
         with closing(SqliteStore.open(self._folder / DATABASE, readonly=True)) as store:
             kill_now(self._folder, store.state.running_jobs.values())

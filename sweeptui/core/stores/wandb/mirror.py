@@ -191,6 +191,10 @@ class Mirror:
         except SupersededError:
             self._remote.sign(replace(lease, released=True))
             raise
+        if record is None and not self._store.state.trials:
+            # Before any trial's, so that whoever takes over while the first ones are being sent finds them.
+            state, rev = self._store.state, (lease.epoch, 0)
+            self._remote.put_sweep(SweepRecord.of(state, self.book.nonce, self.book.moved, {}, rev))
         self.book.epoch, self.book.led = lease.epoch, True
         self.book.write(self._folder)
         self._lease = lease

@@ -136,7 +136,7 @@ class Process:
         if self._follows and self._mirror.leads:
             self._let_go()
         self._mirror.look()
-        with suppress(SupersededError, LeaseHeldError):
+        with suppress(LeaseHeldError):
             try:
                 self._last(release=release)
                 self._set("synced")
@@ -144,6 +144,9 @@ class Process:
                 self._set("away", str(error))
             except (RefusedError, DeletedError, NewerFormatError) as error:
                 self._set("refused", str(error))
+            except SupersededError as error:
+                self._set("superseded", _superseded(error, self._settings.sweep))
+                tell("superseded", diverged=error.diverged, message=self._standing.message)
         if self._follows:
             self._store.release_lease()
         self._show()
