@@ -155,8 +155,6 @@ class SweepExperiment:
     def _run(self, name: str | None, root: Path, budget: int | None, scope: Scope | None, watch: bool) -> SweepResults:
         budget = share(budget, name or "", scope)
         session = prepare(None, self.tool(name, budget), root, label="experiment")
-        if scope is not None:
-            session.launch |= {"parent": scope.name}
         with _stopped_by_ctrl_c(session), _watched(session, root) if watch else contextlib.nullcontext():
             end = session.run()
         if end.status is SweepStatus.INTERRUPTED:
