@@ -77,7 +77,7 @@ screenshots: setup
 # torch's CUDA packages are left out on purpose: pip adds them where the build of torch it takes asks for them.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml \
-	  --extra ax --extra nevergrad --extra optuna --extra ppo --extra wandb --extra web \
+	  --extra analysis --extra ax --extra nevergrad --extra optuna --extra parquet --extra ppo --extra wandb --extra web \
 	  --no-annotate --no-header -o lock.tmp
 	$(call write-lock,$(DEV_LOCK),what 'make test' installs)
 	uv pip compile --quiet --universal --python-version 3.11 --extra ppo --extra web pyproject.toml \
