@@ -216,6 +216,30 @@ def test_the_cockpit_shows_how_far_another_machine_is_and_greys_out_pause() -> N
     assert "cannot be paused" in _pausable(snapshot, trial)  # type: ignore[arg-type]
 
 
+def test_a_window_says_whose_log_is_wanted_first_where_that_is_elsewhere(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from sweeptui.app.watcher import Watcher
+    from sweeptui.core.trial import Job, JobState
+    from sweeptui.core.watched import Watched
+
+    def job(number: int, **slot: Any) -> Job:
+        return Job(number, number, Stage.TRAIN, 1, 0.0, state=JobState.RUNNING, slot=slot)
+
+    state: Any = SimpleNamespace(running_jobs={1: job(1, index=0), 2: job(2, on="skypilot"), 3: job(3, on="skypilot")})
+    window, said = Watcher(tmp_path, lambda message: None, runs_here=False), Watched(tmp_path)
+    seen = []
+    for selected in (1, None, 2, 4, 3):
+        window.look_at(frozenset(), selected)
+        window._say_watched(state)
+        seen.append(said.trial)
+    assert seen == [None, None, 2, 2, 3]
+    reader = Watcher(tmp_path, lambda message: None, runs_here=False, read_only="only watching")
+    reader.look_at(frozenset(), 2)
+    reader._say_watched(state)
+    assert said.trial == 3
+
+
 def test_a_launcher_of_ones_own_is_a_line(tmp_path: Path) -> None:
     """A script that launches on SkyPilot, follows the job's log, and ends with it."""
     launcher = tmp_path / "launch.py"

@@ -15,6 +15,11 @@ def token(job: Job) -> str:
     return f"{trial_id(job.trial)}.{job.stage}.{job.attempt}"
 
 
+def trial_of(name: str) -> int:
+    """The number of the trial whose job has this token."""
+    return int(name.partition(".")[0].rpartition("_")[2])
+
+
 class Files:
     """Where things lie in a sweep's folder."""
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,29 @@ NODE_PYTHON = "/usr/bin/python3"
 ACCELERATORS = {"H100": ("80", "Slurm"), "A100": ("40", "Slurm"), "L4": ("24", "Slurm")}
 
 
+@contextlib.contextmanager
+def slurm_and_sky() -> Iterator[SkyServer]:
+    """Both, in a folder of their own; whatever happens, their processes are ended."""
+    # Short, for the sake of sockets, and to be entered by every user.
+    with tempfile.TemporaryDirectory(prefix="sky", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for each in ("slurm", "home", "shared"):
+            (folder / each).mkdir()
+        cluster = SlurmCluster(folder / "slurm")
+        server = SkyServer(folder / "home", cluster)
+        server.shared.chmod(0o777)
+        try:
+            cluster.start()
+            try:
+                server.start()
+                yield server
+            finally:
+                server.stop()
+        finally:
+            cluster.stop()
+
+
 @dataclass
 class SkyServer:
     """`start` needs a running cluster. `environment` is what a process needs to talk to it."""
@@ -30,6 +54,11 @@ class SkyServer:
     port: int = field(default_factory=free_port)
 
     @property
+    def shared(self) -> Path:
+        """A folder that the nodes see, too."""
+        return self.folder.parent / "shared"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             "HOME": str(self.folder),
@@ -37,6 +66,9 @@ class SkyServer:
             "LC_ALL": "C.UTF-8",
             "SKYPILOT_DISABLE_USAGE_COLLECTION": "1",
             "SKYPILOT_API_SERVER_LOCAL_PORT": str(self.port),
+            # It starts as many controllers of managed jobs as fit into the memory: a dozen, where one does it, and
+            # they would have the processors to themselves for a minute.
+            "SKYPILOT_POD_MEMORY_GB_LIMIT": "6",
         }
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.dispatch import Capacity, DispatchError, JobExit, JobPhase, JobUpdate, Started
 from sweeptui.core.remote import MOUNT
+from sweeptui.core.watched import Watched
 from sweeptui.dispatchers.skypilot.fleet import Fleet
 from sweeptui.dispatchers.skypilot.job import RemoteJob, Step
 from sweeptui.dispatchers.skypilot.records import JobRecord, sweep_id
@@ -46,7 +47,8 @@ class SkypilotDispatcher:
     def open(self) -> None:
         """Get ready to launch."""
         self._id = sweep_id(self._sweep_dir)
-        self._fleet = Fleet(self._config, self._make_gateway, self._interval_s, self._retry_s)
+        watched = Watched(self._sweep_dir)
+        self._fleet = Fleet(self._config, self._make_gateway, lambda: watched.trial, self._interval_s, self._retry_s)
 
     def cannot_pause(self, token: str) -> str:  # noqa: ARG002 - none of them can
         """No machine of a cloud can be stopped and kept."""

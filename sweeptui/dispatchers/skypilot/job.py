@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeptui.core.dispatch import JobExit
+from sweeptui.core.files import trial_of
 from sweeptui.core.remote import MOUNT
 from sweeptui.dispatchers.skypilot.gateway import RemoteState, Sighting
 from sweeptui.dispatchers.skypilot.records import JobRecord
@@ -62,6 +63,8 @@ class RemoteJob:
     """On the monotonic clock: no errand for it until then."""
     log_at: float = float("-inf")
     """On the monotonic clock: when its log is due."""
+    read_at: float = float("-inf")
+    """On the monotonic clock: when its log came last."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """The slot that the sweep was last told of."""
     _price_usd_h: float | None = None
@@ -79,6 +82,10 @@ class RemoteJob:
     @property
     def token(self) -> str:
         return self.record.token
+
+    @property
+    def trial(self) -> int:
+        return trial_of(self.token)
 
     @property
     def unwanted(self) -> bool:
