@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sweeptui.core.trial import Job, trial_id
+from sweeptui.core.trial import Job, Stage, trial_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +18,11 @@ def token(job: Job) -> str:
 def trial_of(name: str) -> int:
     """The number of the trial whose job has this token."""
     return int(name.partition(".")[0].rpartition("_")[2])
+
+
+def stage_of(name: str) -> Stage:
+    """The stage of the job that has this token."""
+    return Stage(name.split(".")[1])
 
 
 class Files:

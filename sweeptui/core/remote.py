@@ -115,6 +115,11 @@ class SkypilotConfig(Model):
             raise mistakes(type(self).__name__, wrong)
         return self
 
+    @property
+    def keeps_checkpoints(self) -> bool:
+        """A training finds what an attempt before it has left, on whatever machine."""
+        return self.checkpoints is not None
+
     def seen_there(self, checkpoint: str | None) -> str | None:
         """A checkpoint as a remote job finds it: one in our bucket is below its mount."""
         bucket = (self.checkpoints or "").rstrip("/") + "/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -19,17 +20,22 @@ HERE = Path(__file__).parent
 INFRA = "slurm/sweeptui"
 NODE_PYTHON = "/usr/bin/python3"
 """Debian's own, which every user may run."""
+LOCK = Path(tempfile.gettempdir()) / "sweeptui-slurm.lock"
 ACCELERATORS = {"H100": ("80", "Slurm"), "A100": ("40", "Slurm"), "L4": ("24", "Slurm")}
 
 
 @contextlib.contextmanager
 def slurm_and_sky() -> Iterator[SkyServer]:
-    """Both, in a folder of their own; whatever happens, their processes are ended."""
+    """Both, in a folder of their own; whatever happens, their processes are ended.
+
+    One at a time on a machine, the next one waits: they share the user whom SkyPilot logs in as, and its home.
+    """
     # Short, for the sake of sockets, and to be entered by every user.
-    with tempfile.TemporaryDirectory(prefix="sky", ignore_cleanup_errors=True) as name:
+    with LOCK.open("w") as lock, tempfile.TemporaryDirectory(prefix="sky", ignore_cleanup_errors=True) as name:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         folder = Path(name)
         folder.chmod(0o755)
-        for each in ("slurm", "home", "shared"):
+        for each in ("slurm", "home", "shared", "tmp"):
             (folder / each).mkdir()
         cluster = SlurmCluster(folder / "slurm")
         server = SkyServer(folder / "home", cluster)
@@ -63,6 +69,7 @@ class SkyServer:
         return {
             "HOME": str(self.folder),
             "PATH": f"{Path(sys.executable).parent}:{self.cluster.environment['PATH']}",
+            "TMPDIR": str(self.folder.parent / "tmp"),
             "LC_ALL": "C.UTF-8",
             "SKYPILOT_DISABLE_USAGE_COLLECTION": "1",
             "SKYPILOT_API_SERVER_LOCAL_PORT": str(self.port),

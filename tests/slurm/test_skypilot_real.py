@@ -20,7 +20,7 @@ from sky_server import NODE_PYTHON
 
 import sweeptui
 
-pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1800, func_only=True)]
 HERE = Path(__file__).parent
 PACKAGE = Path(sweeptui.__file__).parent
 PATIENCE_S = 1200

@@ -45,6 +45,8 @@ class RemoteJob:
     """Of its record."""
     transport: Transport
     step: Step
+    pausable: bool
+    """It can go on from a checkpoint."""
     sighting: Sighting | None = None
     cancelled: bool = False
     """By the user, or by the sweep."""
@@ -70,10 +72,10 @@ class RemoteJob:
     _price_usd_h: float | None = None
 
     @classmethod
-    def of(cls, record: JobRecord, path: Path, step: Step, uri: str) -> RemoteJob:
+    def of(cls, record: JobRecord, path: Path, step: Step, uri: str, pausable: bool) -> RemoteJob:
         state = path.with_name(path.name.replace(".skypilot.json", ".transport.json"))
         transport = Transport(Path(record.log), Path(record.reports), state, MOUNT, uri)
-        return cls(record, path, transport, step)
+        return cls(record, path, transport, step, pausable)
 
     @property
     def name(self) -> str:
@@ -117,6 +119,8 @@ class RemoteJob:
                 "recoveries": sighting.recoveries,
             }
             place |= {name: value for name, value in found.items() if value}
+        if self.pausable:
+            place["pausable"] = True
         if self.record.cost_usd:
             place["usd"] = round(self.record.cost_usd, 4)
         return place
