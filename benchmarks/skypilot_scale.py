@@ -5,8 +5,8 @@ runs, prints a line and reports a score every few seconds, and none ends while i
 trials: CPU of the sweep's process (all of it: the optimizer's process is idle), looks and log fetches per minute, how
 long a turn of the loop takes at most, and of how many trials there was news.
 
-Then the cockpit, in a pseudo-terminal, on the largest of these sweeps while it runs: how long keys take, beside what
-the same keys take on the same trials once nobody runs them any more.
+Then, from 1,000 trials on, the cockpit, in a pseudo-terminal, on the largest of these sweeps while it runs: how long
+keys take, beside what the same keys take on the same trials once nobody runs them any more.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ ANSWER_S = 0.5
 HERE = Path(__file__).parent
 SWEEP = "scale"
 CPU_PERCENT = 20.0
+KEYS, MANY = 25, 1000
+"""So many pages are among so many trials."""
 KEYS_RATIO, COCKPIT_CPU = 1.5, 0.15
 """The cockpit's own budgets: `benchmarks/cockpit.py`."""
 
@@ -200,13 +202,13 @@ def keys(trials: int, root: Path) -> None:
     with cockpit.cockpit(root, SWEEP) as terminal:
         terminal.until(cockpit.OURS)
         time.sleep(3)
-        busy = cockpit.Pressed("all trials run", terminal, cockpit.OURS)
+        busy = cockpit.Pressed("all trials run", terminal, cockpit.OURS, KEYS)
         cores = cpu_of(engine.pid)
     engine.communicate()
     with cockpit.cockpit(root, SWEEP) as terminal:
         terminal.until(cockpit.OURS)
         terminal.quiet(1.0, 8.0)
-        idle = cockpit.Pressed("nobody runs them", terminal, cockpit.OURS)
+        idle = cockpit.Pressed("nobody runs them", terminal, cockpit.OURS, KEYS)
     for key, answers in idle.answers.items():
         ratio = cockpit.p95(busy.answers[key]) / cockpit.p95(answers)
         print(f"  {key}: p95 is {ratio:.2f} times idle, {cockpit.verdict(ratio, KEYS_RATIO)}")
@@ -248,7 +250,7 @@ def main() -> None:
     looks = [row["looks_per_min"] for row in rows]
     print(f"\nlooks per minute, most by least: {max(looks) / min(looks):.2f}")
     print(f"CPU, {cockpit.verdict(max(row['cpu_percent'] for row in rows), CPU_PERCENT)} %")
-    if not options.no_cockpit:
+    if max(options.trials) >= MANY and not options.no_cockpit:
         with tempfile.TemporaryDirectory(prefix="sweeptui-scale-") as folder:
             keys(max(options.trials), Path(folder))
 

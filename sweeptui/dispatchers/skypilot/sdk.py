@@ -1,4 +1,4 @@
-"""The one file that knows the SkyPilot package. Imported by `worker` only: the import takes seconds and much memory.
+"""With `warm`, the one that knows the SkyPilot package. Only `worker` imports it: that takes seconds and much memory.
 
 Written against 0.12 to 0.14; what these do not agree on is marked. The package has no types of its own worth checking
 against, so everything of it is `Any` here.
