@@ -18,6 +18,7 @@ from sweeptui.core import schedulers, warmstart
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
+from sweeptui.core.jobspec import project_dir
 from sweeptui.core.limits import Ending, ExitCode
 from sweeptui.core.objectives import Objectives, number_in, objectives_of
 from sweeptui.core.orchestrator import Orchestrator
@@ -29,6 +30,7 @@ from sweeptui.dispatchers.places import dispatcher_of
 from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweep_path, sweeps_dir
 from sweeptui.mirroring import Mirrored, fetch
 from sweeptui.readiness import check_tool, checked, made_up_name, service_of, warm_start_of
+from sweeptui.surroundings import surroundings
 
 if TYPE_CHECKING:
     from sweeptui.core.orchestrator import Listener
@@ -156,6 +158,7 @@ def prepare(
             stored, resumed = dict(store.state.config), bool(store.state.trials)
             last = store.state.last_trial
     except StoreMissingError:
+        launch["surroundings"] = surroundings(project_dir(tool))
         if tool.warm_start is not None:
             launch["warm_start"] = warm_start_of(root, tool, tool.warm_start)
         SqliteStore.create(path / DATABASE, name, {**tool.to_json(), "launch": launch}).close()
@@ -170,7 +173,7 @@ def prepare(
         )
     launch |= {
         key: old_launch[key]
-        for key in ("auto_named", "forget_trials_up_to", "mixed", "warm_start")
+        for key in ("auto_named", "forget_trials_up_to", "mixed", "surroundings", "warm_start")
         if key in old_launch
     }
     if changes and accept_changes == "forget":
