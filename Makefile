@@ -14,7 +14,8 @@ SKY_VENV := .venv-skypilot
 SKY_STAMP := $(SKY_VENV)/.setup-stamp
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup dev-setup demo test slow skypilot-test skypilot-slow check snapshots screenshots skypilot-screenshots lock clean help
+.PHONY: setup dev-setup demo test slow skypilot-test skypilot-slow check docs snapshots screenshots \
+  skypilot-screenshots lock clean help
 
 help:
 	@echo "make demo   set up, then run sweeptui ppo --max-trials 10"
@@ -23,6 +24,8 @@ help:
 	@echo "make skypilot-test  sweeps on the real SkyPilot and a Slurm that the tests start; needs root and Debian's slurm"
 	@echo "make skypilot-slow  those of them that need many minutes"
 	@echo "make check  lint, format, types, floors"
+	@echo "make docs   the docs as a site, in build/docs"
+	@echo "make skypilot-screenshots  those of a sweep that really trains on Slurm; needs what skypilot-test needs"
 	@echo "make snapshots  what every screen looks like is recorded anew, after a change that is meant"
 	@echo "make screenshots  the pictures in screenshots/, of a real sweep; needs minutes and rsvg-convert"
 	@echo "make lock   resolve requirements.lock again (needs uv)"
@@ -70,6 +73,10 @@ check: dev-setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: dev-setup
+	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs build/docs
+	@echo "build/docs/index.html"
 
 # Look at what has changed before it is kept: `git diff tests/__snapshots__`.
 snapshots: dev-setup

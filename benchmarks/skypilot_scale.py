@@ -203,7 +203,7 @@ def keys(trials: int, root: Path) -> None:
         terminal.until(cockpit.OURS)
         time.sleep(3)
         busy = cockpit.Pressed("all trials run", terminal, cockpit.OURS, KEYS)
-        cores = cpu_of(engine.pid)
+        cpu = cpu_of(engine.pid)
     engine.communicate()
     with cockpit.cockpit(root, SWEEP) as terminal:
         terminal.until(cockpit.OURS)
@@ -212,8 +212,8 @@ def keys(trials: int, root: Path) -> None:
     for key, answers in idle.answers.items():
         ratio = cockpit.p95(busy.answers[key]) / cockpit.p95(answers)
         print(f"  {key}: p95 is {ratio:.2f} times idle, {cockpit.verdict(ratio, KEYS_RATIO)}")
-    print(f"  the cockpit's CPU, {cockpit.verdict(100 * busy.cpu, 100 * COCKPIT_CPU)} %")
-    print(f"  the sweep's CPU while it is shown {100 * cores:.1f} %, {cockpit.verdict(100 * cores, CPU_PERCENT)} %")
+    print(f"  the cockpit's CPU {busy.cpu:.1%}, {cockpit.verdict(100 * busy.cpu, 100 * COCKPIT_CPU)}")
+    print(f"  the sweep's CPU while it is shown {cpu:.1%}, {cockpit.verdict(100 * cpu, CPU_PERCENT)}")
 
 
 def cpu_of(pid: int) -> float:
@@ -249,7 +249,8 @@ def main() -> None:
         print(f"{name:>26}" + "".join(f"{row[name]:>12,.1f}" for row in rows))
     looks = [row["looks_per_min"] for row in rows]
     print(f"\nlooks per minute, most by least: {max(looks) / min(looks):.2f}")
-    print(f"CPU, {cockpit.verdict(max(row['cpu_percent'] for row in rows), CPU_PERCENT)} %")
+    most = max(row["cpu_percent"] for row in rows)
+    print(f"CPU at most {most:.1f} %, {cockpit.verdict(most, CPU_PERCENT)}")
     if max(options.trials) >= MANY and not options.no_cockpit:
         with tempfile.TemporaryDirectory(prefix="sweeptui-scale-") as folder:
             keys(max(options.trials), Path(folder))
