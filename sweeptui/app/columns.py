@@ -239,13 +239,17 @@ class Columns:
         line = Strip.join([strip.crop(0, frozen), strip.crop(start, max(start, self._start(shown) - GAP))])
         return line.extend_cell_length(room).crop(0, room), shown < len(self.widths)
 
-    def learn(self, rows: Iterable[Row]) -> bool:
-        """Make room for what these rows hold; True if any column grew."""
+    def cells(self, row: Row) -> list[list[Piece]]:
+        """What a row says in each column."""
+        return [column.cell(row) for column in self.columns]
+
+    def learn(self, rows: Iterable[list[list[Piece]]]) -> bool:
+        """Make room for the cells of these rows; True if any column grew."""
         before = list(self.widths)
-        for row in rows:
-            for index, column in enumerate(self.columns):
+        for cells in rows:
+            for index, (column, cell) in enumerate(zip(self.columns, cells, strict=True)):
                 if self.widths[index] < column.most:
-                    needed = sum(cell_len(text) for text, _ in column.cell(row))
+                    needed = sum(cell_len(text) for text, _ in cell)
                     self.widths[index] = max(self.widths[index], min(column.most, needed))
         return self.widths != before
 
@@ -271,8 +275,8 @@ class Columns:
             titles.append([(text if cell_len(text) <= width else _shortened(text, width), style)])
         return self._strip(titles)
 
-    def line(self, row: Row) -> Strip:
-        return self._strip([column.cell(row) for column in self.columns])
+    def line(self, cells: list[list[Piece]]) -> Strip:
+        return self._strip(cells)
 
     def _strip(self, cells: list[list[Piece]]) -> Strip:
         segments = []

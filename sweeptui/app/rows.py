@@ -15,7 +15,7 @@ from sweeptui.app.columns import HEADER, Columns, Row
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sweeptui.app.columns import Column
+    from sweeptui.app.columns import Column, Piece
     from sweeptui.app.layout import Layout
 
 GUTTER = 1
@@ -65,7 +65,8 @@ class Lines:
         """So many cells a line may have, beside the mark."""
         self.left = 0
         """So many columns are scrolled away to the left."""
-        self._kept: dict[int, tuple[Key, Row, Strip]] = {}
+        self._cells: dict[int, tuple[Key, Row, list[list[Piece]]]] = {}
+        self._plain_lines: dict[int, tuple[Key, Strip]] = {}
         self._styled: dict[int, tuple[Strip, Look, Strip]] = {}
 
     def __bool__(self) -> bool:
@@ -81,9 +82,11 @@ class Lines:
         other = self._columns is None or room != self.room or layout != self._columns.layout
         if self._columns is None or other:
             self._columns, self.room = Columns(layout), room
-        grew = self._columns.learn(rows)
+            self._cells.clear()
+        # What has not changed since it was last seen needs no other widths than it did then.
+        grew = self._columns.learn([self._cells_of(row) for row in rows if not self._known(row)])
         if self._columns.spread(room) or grew or other:
-            self._kept.clear()
+            self._plain_lines.clear()
             self._styled.clear()
             return True
         return False
@@ -123,12 +126,28 @@ class Lines:
     def _plain(self, row: Row) -> Strip:
         assert self._columns is not None
         number, key = row.trial.number, key_of(row)
-        kept = self._kept.get(number)
+        kept = self._plain_lines.get(number)
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        strip = self._columns.line(self._cells_of(row))
+        self._plain_lines[number] = key, strip
+        return strip
+
+    def _known(self, row: Row) -> bool:
+        kept = self._cells.get(row.trial.number)
+        return kept is not None and kept[0] == key_of(row)
+
+    def _cells_of(self, row: Row) -> list[list[Piece]]:
+        """What a row says in each column: made once for its widths and its line."""
+        assert self._columns is not None
+        number, key = row.trial.number, key_of(row)
+        kept = self._cells.get(number)
         if kept is not None and kept[0] == key:
             return kept[2]
-        strip = self._columns.line(row)
-        if len(self._kept) >= MAX_KEPT:
-            self._kept.clear()
+        cells = self._columns.cells(row)
+        if len(self._cells) >= MAX_KEPT:
+            self._cells.clear()
+            self._plain_lines.clear()
             self._styled.clear()
-        self._kept[number] = key, row, strip  # the row keeps alive what its key names by identity
-        return strip
+        self._cells[number] = key, row, cells  # the row keeps alive what its key names by identity
+        return cells

@@ -197,9 +197,12 @@ class Watcher:
                     self._series = SeriesReader()
                     self.on_read()
                     while not (self._closed or store.outdated()):
-                        self._turn(store)
+                        began = time.monotonic()
+                        changed = self._turn(store)
                         self.turns += 1
                         self._pause(REFRESH_S)
+                        if changed:
+                            self._rest(began + REFRESH_S)
             except StoreBusyError:
                 self._say(LOCKED)
                 self._pause(REFRESH_S)
@@ -212,14 +215,21 @@ class Watcher:
         self._wake.wait(seconds)
         self._wake.clear()
 
+    def _rest(self, until: float) -> None:
+        """Where the sweep changes all the time, looking elsewhere makes no more refreshes; a command does."""
+        while not self._closed and self._commands.empty() and (left := until - time.monotonic()) > 0:
+            self._pause(left)
+
     def _say(self, problem: str) -> None:
         """What keeps the sweep from being read; empty once nothing does."""
         if problem != self._problem:
             self._problem = problem
             self._post(WatchFailed(problem))
 
-    def _turn(self, store: SqliteStore) -> None:
+    def _turn(self, store: SqliteStore) -> bool:
+        """Look once, and tell what is new; whether the journal had anything."""
         self._enter_commands()
+        changes: list[Change] = []
         try:
             changes = store.refresh()
             self._lease = store.lease()
@@ -230,6 +240,7 @@ class Watcher:
             self._say("")
         except StoreBusyError:  # looked at again in a moment
             self._say(LOCKED)
+        return bool(changes)
 
     def _say_watched(self, state: SweepState) -> None:
         """Have whoever runs the sweep bring the log of a trial elsewhere first, while somebody looks at it."""
