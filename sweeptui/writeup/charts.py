@@ -57,7 +57,7 @@ def history(content: Content) -> Figure | None:
         return None
     scores = [each.score for each in found]
     records = _records(scores, maximize=content.maximize)
-    kept = sorted({*by_stretches(scores, MAX_POINTS), *records})
+    kept = sorted({*by_stretches(scores, MAX_POINTS // 2), *by_rank(len(scores), MAX_POINTS // 2), *records})
     data = []
     for status, symbol, name in (
         (TrialStatus.COMPLETED, "circle", "completed"),
