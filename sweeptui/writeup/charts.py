@@ -96,7 +96,7 @@ def history(content: Content) -> Figure | None:
                 "type": "scatter",
                 "mode": "lines",
                 "name": "best so far",
-                "x": [*(each.trial.number for each in steps), max(content.state.trials)],
+                "x": [*(each.trial.number for each in steps), max(trial.number for trial in content.trials)],
                 "y": all_drawn([*(each.score for each in steps), steps[-1].score]),
                 "line": {"shape": "hv", "color": BEST, "width": 3},
                 "hoverinfo": "skip",

@@ -175,7 +175,7 @@ def _notes(content: Content) -> list[str]:
     notes = []
     if content.label not in ("finished", "stopped", "broken"):
         notes.append(f"The sweep is {content.label}: this is how it stood on {facts.when(content.at)}.")
-    if not content.state.trials:
+    if not content.trials:
         notes.append("No trial was made yet.")
     elif not content.order:
         notes.append("No trial has given a score, so there is no best configuration and nothing to compare.")
@@ -232,7 +232,7 @@ def _failures_said(content: Content) -> str:
         return ""
     shown = sum(len(each.group.trials) for each in content.failures)
     cut = f"; {failed - shown} with rarer ones are left out" if shown < failed else ""
-    return f"{failed} of {len(content.state.trials)} trials failed, with {len(content.failures)} different errors{cut}."
+    return f"{failed} of {len(content.trials)} trials failed, with {len(content.failures)} different errors{cut}."
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
