@@ -57,10 +57,10 @@ slow: dev-setup
 
 # Why tests were skipped is said at the end.
 skypilot-test: $(SKY_STAMP)
-	$(SKY_VENV)/bin/python -m pytest -m "skypilot_real and not slow" -rs tests/slurm
+	$(SKY_VENV)/bin/python -m pytest -m "skypilot_real and not slow" -rs --durations=0 tests/slurm
 
 skypilot-slow: $(SKY_STAMP)
-	$(SKY_VENV)/bin/python -m pytest -m "skypilot_real and slow" -rs tests/slurm
+	$(SKY_VENV)/bin/python -m pytest -m "skypilot_real and slow" -rs --durations=0 tests/slurm
 
 $(SKY_STAMP): $(SKY_LOCK) pyproject.toml
 	@test -x $(SKY_VENV)/bin/python || $(PYTHON) -m venv $(SKY_VENV)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from scripted_sky import Bench, FakeJob, ScriptedSky
 
 from sweeptui.core import watched
 from sweeptui.core.dispatch import DispatchError, JobPhase, Started
-from sweeptui.dispatchers.skypilot import fleet
+from sweeptui.dispatchers.skypilot import farewell, fleet
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, RemoteState, Submission
 from sweeptui.dispatchers.skypilot.records import sweep_id
 from sweeptui.dispatchers.skypilot.task import OURS, warm_names
@@ -373,6 +374,22 @@ def test_clusters_that_are_kept_for_the_sweep_go_with_it_even_if_nothing_was_lau
     bench.sky.jobs = {cluster.name: [cluster] for cluster in clusters}
     bench.dispatcher.close()
     assert [cluster.state for cluster in clusters] == [S.CANCELLED] * 2
+
+
+def test_what_could_not_be_taken_down_in_time_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(farewell, "LIMIT_S", 0.02)
+    bench, answer = Bench(tmp_path, mode="cluster", clusters=1), threading.Event()
+
+    def standing(suffix: str) -> list[str]:
+        assert answer.wait(60)
+        return []
+
+    bench.sky.standing = standing  # type: ignore[method-assign]
+    bench.dispatcher.close()
+    answer.set()
+    assert "sweeptui doctor lists what still stands" in caplog.text
 
 
 def test_a_job_that_waited_on_a_kept_cluster_is_preempted_with_it(tmp_path: Path) -> None:

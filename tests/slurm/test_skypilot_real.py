@@ -214,6 +214,7 @@ def quick_test(project: Project, **sky: Any) -> list[dict[str, Any]]:
     return [job for job in jobs if job["stage"] == "train"]
 
 
+@pytest.mark.slow
 def test_two_clusters_serve_three_trials_and_are_taken_down(project: Project) -> None:
     jobs = quick_test(project, mode="cluster", clusters=2, gpus="H100:1")
     places = [job["slot"]["id"].partition("/")[0] for job in jobs]

@@ -12,14 +12,14 @@ from sweeptui.dispatchers.skypilot.gateway import GatewayError
 if TYPE_CHECKING:
     from sweeptui.dispatchers.skypilot.gateway import Gateway
 
-LIMIT_S = 60.0
-"""SkyPilot goes on with what it was asked for, even if nobody waits for it any more."""
+LIMIT_S = 300.0
+"""Longer nobody has to wait for a SkyPilot that does not answer; what stands costs money, so it is not shorter."""
 AT_ONCE = 4
 logger = logging.getLogger(__name__)
 
 
 def take_down(gateway: Gateway, suffix: str) -> None:
-    """Take down everything whose name ends so; wait for it a minute at most."""
+    """Take down everything whose name ends so; wait for it some minutes at most."""
 
     def clear(name: str) -> None:
         try:
@@ -39,3 +39,5 @@ def take_down(gateway: Gateway, suffix: str) -> None:
     thread = threading.Thread(target=clear_all, daemon=True)
     thread.start()
     thread.join(LIMIT_S)
+    if thread.is_alive():
+        logger.warning("SkyPilot was too slow for what was left behind to go: sweeptui doctor lists what still stands")
