@@ -68,6 +68,8 @@ class Session:
     launch: dict[str, Any] = field(default_factory=dict)
     """What is stored beside the configuration: the recipe, whether the name was made up, which trials the optimizer is
     to forget, and whether some may be of another search space (`mixed`)."""
+    search: bool = True
+    """False: only replicates are trained, and the search is left where it is."""
     say: Callable[[str], None] = lambda _: None
     """Told what the user should know and the store does not say; on any thread."""
     _orchestrator: Orchestrator | None = None
@@ -104,7 +106,7 @@ class Session:
                         tx.set_sweep(config=config)
                         if self.rescore:
                             _rescore(tx, store.state, self.tool.protein_config.metric)
-                self._orchestrator = _orchestrator(store, self.tool, self.path, listener)
+                self._orchestrator = _orchestrator(store, self.tool, self.path, listener, search=self.search)
                 if self._asked is not None:
                     self._orchestrator.interrupt(self._asked)
                 return self._orchestrator.run()
@@ -286,7 +288,9 @@ def _mark_stopped(database: Path, actor: str) -> None:
             store.release_lease()
 
 
-def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Listener | None) -> Orchestrator:
+def _orchestrator(
+    store: SqliteStore, tool: SweepTool, path: Path, listener: Listener | None, *, search: bool = True
+) -> Orchestrator:
     return Orchestrator(
         store,
         tool,
@@ -295,6 +299,7 @@ def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Lis
         schedulers.resolve(tool.scheduler, tool.scheduler_options),
         service_of(tool, path / "optimizer.log"),
         listener=listener,
+        search=search,
     )
 
 

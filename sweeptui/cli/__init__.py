@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("sweeptui.cli.read:show", "Show a sweep's trials."),
     "logs": ("sweeptui.cli.read:logs", "Print or follow a trial's log."),
     "best": ("sweeptui.cli.best:best", "Print the best configurations, ready to use."),
+    "validate": ("sweeptui.cli.validate:validate", "Train the best again over seeds: is the gain real?"),
+    "importance": ("sweeptui.cli.importance:importance_", "Print which parameters matter, and whether one can tell."),
     "report": ("sweeptui.cli.report:report", "Write a sweep up: one HTML page, or Markdown."),
     "pause": ("sweeptui.cli.act:pause", "Pause trials, or the whole sweep."),
     "resume": ("sweeptui.cli.act:resume", "Resume trials, or the whole sweep."),
