@@ -193,6 +193,8 @@ def provenance(trial: Trial, unit: str) -> str:
     """How the trial's parameters were chosen, and what was expected of them."""
     found = trial.provenance
     method = param(found.get("method", "unknown"))
+    if "imported" in found:
+        method = f"{method}, imported from {param(found['imported'])}"
     if reason := found.get("fallback"):
         return f"{method} (fallback: {param(reason)})"
     expected = [f"predicted {said}"] if (said := predicted(trial)) else []

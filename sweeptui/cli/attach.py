@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeptui.cli.options import json_option, root_option, sweep_argument
-from sweeptui.folders import existing_sweep
+from sweeptui.cli.options import json_option, root_option, sweep_argument, sweep_to_read
+from sweeptui.folders import by_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,8 @@ def attach(
     *, sweep: str, root: Path, headless: bool, as_json: bool, quiet: bool, read_only: bool, browser_tab: bool
 ) -> int:
     """Watch a sweep that runs elsewhere, and act on it."""
-    path = existing_sweep(root, sweep)
+    path = sweep_to_read(root, sweep)
+    read_only = read_only or by_path(sweep)
     # What each needs is imported where it is needed: Textual is not for those who run headless.
     if browser_tab:
         from sweeptui.app.browser import show_in_tab  # noqa: PLC0415

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeptui.cli.complete import SweepName
-from sweeptui.cli.options import parse_trials, root_option
+from sweeptui.cli.options import parse_trials, root_option, sweep_to_read
 from sweeptui.cli.run import read_words
 from sweeptui.core.errors import UserError
-from sweeptui.folders import existing_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +90,7 @@ def frame(
         raise UserError(f"screen {screen!r} is of a sweep: name the sweep, or choose one of {_or(app.HOME_SCREENS)}")
     else:
         trial = None if at_trial is None else parse_trials([at_trial])[0]
-        folder = existing_sweep(root, sweep)
+        folder = sweep_to_read(root, sweep)
         shown = app.sweep_frame(folder, size, screen=screen, trial=trial, clock=clock)
     if svg is None and png is None:
         click.echo(shown.ansi() if ansi else shown.text(), nl=False, color=ansi)

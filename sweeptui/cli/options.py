@@ -10,6 +10,7 @@ import click
 
 from sweeptui.cli.complete import SweepName, TrialName
 from sweeptui.core.errors import UserError
+from sweeptui.folders import by_path, existing_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,6 +32,15 @@ root_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; the shapes are in docs/cli.md.")
 sweep_argument = click.argument("sweep", type=SweepName())
+
+
+def sweep_to_read(root: Path, sweep: str) -> Path:
+    """The folder of a sweep that a command only reads: of that name, or lying at that path. Raises `UserError`."""
+    if not by_path(sweep):
+        return existing_sweep(root, sweep)
+    from sweeptui.exchange.opened import to_read  # noqa: PLC0415 - most are given by name
+
+    return click.get_current_context().with_resource(to_read(root, sweep))
 
 
 def trials_argument(*, required: bool) -> Decorator:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeptui.cli.complete import TrialName
-from sweeptui.cli.options import WholeNumber, json_option, parse_trials, root_option, sweep_argument
+from sweeptui.cli.options import WholeNumber, json_option, parse_trials, root_option, sweep_argument, sweep_to_read
 from sweeptui.core import warmstart
 from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, unreadable_json
 from sweeptui.core.ansi import sanitize
@@ -16,7 +16,7 @@ from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.logs import LogTail, colours_wanted
 from sweeptui.core.stores.wandb.book import standing
-from sweeptui.folders import existing_sweep, sweeps_dir
+from sweeptui.folders import sweeps_dir
 from sweeptui.survey import any_alive, open_sweep, sight, sightings
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def list_(*, as_json: bool, root: Path) -> int:
 def show(*, sweep: str, as_json: bool, root: Path) -> int:
     """Show a sweep's trials."""
 
-    folder = existing_sweep(root, sweep)
+    folder = sweep_to_read(root, sweep)
     with open_sweep(folder) as store:
         seen = sight(folder, store)
         jobs = [job for number in store.state.trials for job in store.jobs(number)]
@@ -123,7 +123,7 @@ def logs(*, sweep: str, trial: str, follow: bool, stage: str | None, attempt: in
     """Print or follow a trial's log."""
 
     [number] = parse_trials([trial])
-    folder = existing_sweep(root, sweep)
+    folder = sweep_to_read(root, sweep)
     with open_sweep(folder) as store:
         known = store.state.trials.get(number)
         if known is None:
