@@ -87,7 +87,8 @@ def test_what_is_outside_is_dropped_clipped_widened_to_or_kept(tmp_path: Path) -
 
 
 def test_what_cannot_be_widened_is_refused(tmp_path: Path) -> None:
-    weighted = tool({"c": {"values": ["a", "b"], "probabilities": [0.5, 0.5]}})
+    kind = "categorical_w_probabilities"
+    weighted = tool({"c": {"distribution": kind, "values": ["a", "b"], "probabilities": [0.5, 0.5]}})
     with pytest.raises(UserError, match=r"trial 1 has c = 'x', and that search .* cannot be widened"):
         take(tmp_path, "w", foreign([{"c": "x"}]), weighted, "widen")
     powers = tool({"w": {"distribution": "uniform_pow2", "min": 4, "max": 8}})

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("sweeptui.cli.run:run", "Run a recipe's sweep, or go on with it."),
     "continue": ("sweeptui.cli.run:continue_", "Go on with a sweep as it was configured."),
     "attach": ("sweeptui.cli.attach:attach", "Watch a sweep that runs elsewhere, and act on it."),
+    "replay": ("sweeptui.cli.attach:replay", "Play a sweep's past in the cockpit."),
     "serve": ("sweeptui.cli.serve:serve", "Show a sweep's cockpit in the browser."),
     "frame": ("sweeptui.cli.frame:frame", "Print or draw one frame of the cockpit."),
     "list": ("sweeptui.cli.read:list_", "List the sweeps and their state."),

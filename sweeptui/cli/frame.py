@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeptui.cli.complete import SweepName
-from sweeptui.cli.options import parse_trials, root_option, sweep_to_read
+from sweeptui.cli.options import at_option, moment_at, parse_trials, root_option, sweep_to_read
 from sweeptui.cli.run import read_words
 from sweeptui.core.errors import UserError
 
@@ -56,6 +56,7 @@ class Size(SizeType):
 @click.argument("sweep", type=SweepName(), required=False)
 @click.option("--size", type=Size(), default="120x40", show_default=True, help="Columns and lines.")
 @click.option("--screen", metavar="NAME", default="main", show_default=True, help="Which screen; see docs/cockpit.md.")
+@at_option
 @click.option("--at-trial", metavar="TRIAL", help="With the cursor on this trial.")
 @click.option(
     "--now", type=float, metavar="EPOCH_S", help="What time it shall be, for a frame that is always the same."
@@ -69,6 +70,7 @@ def frame(
     sweep: str | None,
     size: tuple[int, int],
     screen: str,
+    at: str | None,
     at_trial: str | None,
     now: float | None,
     ansi: bool,
@@ -84,6 +86,8 @@ def frame(
     draw = _renderer() if png is not None else None
     from sweeptui.app import frame as app  # noqa: PLC0415 - Textual is not for those who run headless
 
+    if screen in app.HOME_SCREENS and at is not None:
+        raise UserError(f"--at is of a sweep, and screen {screen!r} shows no one sweep; leave it out")
     if screen in app.HOME_SCREENS:
         shown = app.home_frame(root, read_words, size, screen=screen, clock=clock)
     elif sweep is None:
@@ -91,7 +95,9 @@ def frame(
     else:
         trial = None if at_trial is None else parse_trials([at_trial])[0]
         folder = sweep_to_read(root, sweep)
-        shown = app.sweep_frame(folder, size, screen=screen, trial=trial, clock=clock)
+        shown = app.sweep_frame(
+            folder, size, screen=screen, trial=trial, clock=clock, start=moment_at(folder, at) if at else None
+        )
     if svg is None and png is None:
         click.echo(shown.ansi() if ansi else shown.text(), nl=False, color=ansi)
         return 0
