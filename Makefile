@@ -14,7 +14,7 @@ SKY_VENV := .venv-skypilot
 SKY_STAMP := $(SKY_VENV)/.setup-stamp
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup dev-setup demo test slow skypilot-test check snapshots screenshots lock clean help
+.PHONY: setup dev-setup demo test slow skypilot-test check docs snapshots screenshots lock clean help
 
 help:
 	@echo "make demo   set up, then run sweeptui ppo --max-trials 10"
@@ -22,6 +22,7 @@ help:
 	@echo "make slow   the tests that need minutes"
 	@echo "make skypilot-test  sweeps on the real SkyPilot and a Slurm that the tests start; needs root and Debian's slurm"
 	@echo "make check  lint, format, types, floors"
+	@echo "make docs   the docs as a site, in build/docs"
 	@echo "make snapshots  what every screen looks like is recorded anew, after a change that is meant"
 	@echo "make screenshots  the pictures in screenshots/, of a real sweep; needs minutes and rsvg-convert"
 	@echo "make lock   resolve requirements.lock again (needs uv)"
@@ -66,6 +67,10 @@ check: dev-setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: dev-setup
+	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs build/docs
+	@echo "build/docs/index.html"
 
 # Look at what has changed before it is kept: `git diff tests/__snapshots__`.
 snapshots: dev-setup

@@ -11,6 +11,8 @@ from sweeptui.core.errors import UserError
 DATABASE = "sweep.db"
 SINGLE = ".sweep"
 """How a sweep in one file is called."""
+EXPERIMENT_DATABASE = "experiment.db"
+"""Of a folder that is an experiment's: what its stages gave."""
 
 
 def sweeps_dir(root: Path) -> Path:
@@ -21,6 +23,17 @@ def sweep_names(root: Path) -> list[str]:
     """The sweeps under `root`, newest first."""
     databases = [path for path in sweeps_dir(root).glob(f"*/{DATABASE}") if path.is_file()]
     return [path.parent.name for path in sorted(databases, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
+def experiment_names(root: Path) -> list[str]:
+    """The experiments under `root`, newest first."""
+    databases = [path for path in sweeps_dir(root).glob(f"*/{EXPERIMENT_DATABASE}") if path.is_file()]
+    return [path.parent.name for path in sorted(databases, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
+def is_experiment(root: Path, name: str) -> bool:
+    """Whether an experiment is called so. Raises `UserError` for a name that could leave the root."""
+    return (sweep_path(root, name) / EXPERIMENT_DATABASE).is_file()
 
 
 def sweep_path(root: Path, name: str) -> Path:
@@ -44,6 +57,8 @@ def existing_sweep(root: Path, name: str) -> Path:
     path = sweep_path(root, name)
     if (path / DATABASE).is_file():
         return path
+    if (path / EXPERIMENT_DATABASE).is_file():
+        raise UserError(f"{name} is an experiment, and this is for one of its sweeps; `sweeptui list` shows them")
     names = sweep_names(root)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "`sweeptui list` shows those there are"

@@ -18,6 +18,7 @@ from sweeptui.core import schedulers, warmstart
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
+from sweeptui.core.jobspec import project_dir
 from sweeptui.core.limits import Ending, ExitCode
 from sweeptui.core.objectives import Objectives, number_in, objectives_of
 from sweeptui.core.orchestrator import Orchestrator
@@ -26,9 +27,19 @@ from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import LeaseHeldError, StoreMissingError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.dispatchers.places import dispatcher_of
-from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweep_path, sweeps_dir
+from sweeptui.families import parents, sight_experiment
+from sweeptui.folders import (
+    DATABASE,
+    EXPERIMENT_DATABASE,
+    existing_sweep,
+    experiment_names,
+    sweep_names,
+    sweep_path,
+    sweeps_dir,
+)
 from sweeptui.mirroring import Mirrored, fetch
 from sweeptui.readiness import check_tool, checked, made_up_name, service_of, warm_start_of
+from sweeptui.surroundings import surroundings
 
 if TYPE_CHECKING:
     from sweeptui.core.orchestrator import Listener
@@ -57,6 +68,8 @@ class Session:
     launch: dict[str, Any] = field(default_factory=dict)
     """What is stored beside the configuration: the recipe, whether the name was made up, which trials the optimizer is
     to forget, and whether some may be of another search space (`mixed`)."""
+    search: bool = True
+    """False: only replicates are trained, and the search is left where it is."""
     say: Callable[[str], None] = lambda _: None
     """Told what the user should know and the store does not say; on any thread."""
     _orchestrator: Orchestrator | None = None
@@ -93,7 +106,7 @@ class Session:
                         tx.set_sweep(config=config)
                         if self.rescore:
                             _rescore(tx, store.state, self.tool.protein_config.metric)
-                self._orchestrator = _orchestrator(store, self.tool, self.path, listener)
+                self._orchestrator = _orchestrator(store, self.tool, self.path, listener, search=self.search)
                 if self._asked is not None:
                     self._orchestrator.interrupt(self._asked)
                 return self._orchestrator.run()
@@ -148,6 +161,8 @@ def prepare(
         name = (None if new else _unfinished(root, recipe, tool)) or made_up_name(recipe, root, tool)
     tool = tool.model_copy(update={"sweep_name": name})
     path = sweep_path(root, name)
+    if (path / EXPERIMENT_DATABASE).exists():
+        raise UserError(f"sweep_name is {name!r}, which is an experiment already; choose another one")
     launch: dict[str, Any] = {"recipe": recipe, "auto_named": auto}
     if tool.store == "wandb" and not auto and not SqliteStore.exists(path / DATABASE):
         fetch(path, tool, label)
@@ -156,6 +171,7 @@ def prepare(
             stored, resumed = dict(store.state.config), bool(store.state.trials)
             last = store.state.last_trial
     except StoreMissingError:
+        launch["surroundings"] = surroundings(project_dir(tool))
         if tool.warm_start is not None:
             launch["warm_start"] = warm_start_of(root, tool, tool.warm_start)
         SqliteStore.create(path / DATABASE, name, {**tool.to_json(), "launch": launch}).close()
@@ -170,7 +186,7 @@ def prepare(
         )
     launch |= {
         key: old_launch[key]
-        for key in ("auto_named", "forget_trials_up_to", "mixed", "warm_start")
+        for key in ("auto_named", "forget_trials_up_to", "mixed", "surroundings", "warm_start")
         if key in old_launch
     }
     if changes and accept_changes == "forget":
@@ -210,7 +226,65 @@ def steward(root: Path, name: str) -> None:
             store.release_lease()
 
 
-def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Listener | None) -> Orchestrator:
+def stop_experiment(root: Path, name: str, *, kill: bool, actor: str) -> str:
+    """End an experiment and, first, what its stages run: sweeps stop, and so do experiments inside it.
+
+    What is inside the trials of a sweep ends with them. What nobody runs is marked as stopped. One sentence of what was
+    done. Raises `UserError`.
+    """
+    root = root.resolve()
+    experiments = experiment_names(root)
+    if name not in experiments:
+        raise UserError(f"there is no experiment {name!r} under {sweeps_dir(root)}")
+    sights = {each: sight_experiment(sweep_path(root, each)) for each in experiments}
+    sweeps = sweep_names(root)
+    inside = parents(sweeps, sights)
+    told = []
+    # The outermost hears of it first: it then begins nothing new while those inside it end.
+    for each in sorted(inside):
+        around = each
+        while around != name and inside[around] in sights:
+            around = inside[around]
+        if around != name:
+            continue
+        if each in sights:
+            if sights[each].holder is not None:
+                _submit(sweep_path(root, each) / EXPERIMENT_DATABASE, {"kill": kill}, actor)
+                told.append(each)
+            elif sights[each].label == SweepStatus.INTERRUPTED:
+                _mark_stopped(sweep_path(root, each) / EXPERIMENT_DATABASE, actor)
+                told.append(each)
+        else:
+            with contextlib.closing(SqliteStore.open(sweep_path(root, each) / DATABASE, readonly=True)) as store:
+                over = store.state.status.ended and not store.state.running_jobs
+            if not over:
+                _submit(sweep_path(root, each) / DATABASE, {"kill": kill}, actor)
+                steward(root, each)
+                told.append(each)
+    if not told:
+        return f"{name} is {sights[name].label}; nothing of it runs"
+    return f"told to stop: {', '.join(told)}"
+
+
+def _submit(database: Path, args: dict[str, Any], actor: str) -> None:
+    with contextlib.closing(SqliteStore.open(database)) as store:
+        store.submit("stop", args, actor)
+
+
+def _mark_stopped(database: Path, actor: str) -> None:
+    """Of an experiment that nobody runs: it is not to be taken for one that is to go on."""
+    with contextlib.closing(SqliteStore.open(database)) as store:
+        store.acquire_lease("steward", LEASE_TTL_S)
+        try:
+            with store.transaction() as tx:
+                tx.set_sweep(status=SweepStatus.STOPPED, reason=f"stopped by {actor}")
+        finally:
+            store.release_lease()
+
+
+def _orchestrator(
+    store: SqliteStore, tool: SweepTool, path: Path, listener: Listener | None, *, search: bool = True
+) -> Orchestrator:
     return Orchestrator(
         store,
         tool,
@@ -219,6 +293,7 @@ def _orchestrator(store: SqliteStore, tool: SweepTool, path: Path, listener: Lis
         schedulers.resolve(tool.scheduler, tool.scheduler_options),
         service_of(tool, path / "optimizer.log"),
         listener=listener,
+        search=search,
     )
 
 
@@ -296,6 +371,7 @@ __all__: Sequence[str] = [
     "prepare",
     "reopen",
     "steward",
+    "stop_experiment",
     "sweep_names",
     "sweep_path",
     "sweeps_dir",

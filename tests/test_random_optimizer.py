@@ -9,6 +9,7 @@ from sweeptui.core.optimizers import registry
 from sweeptui.core.optimizers.base import History, PendingTrial
 from sweeptui.core.optimizers.random import RandomOptimizer
 from sweeptui.core.optimizers.seeding import stream_seed
+from sweeptui.core.search import ParameterConfig
 from sweeptui.core.space import Choice, Integer, LogUniform, Space, Uniform
 from sweeptui.core.trial import Observation
 
@@ -64,3 +65,10 @@ def test_an_unknown_method_is_refused_in_one_sentence(method: str, sentence: str
 
 def test_only_the_lightest_run_in_the_sweeps_own_process() -> None:
     assert {name for name in registry.methods() if not registry.needs_process(name)} == {"grid", "random"}
+
+
+def test_where_nothing_is_searched_it_is_repeated() -> None:
+    space = Space.from_parameters({"x": ParameterConfig(distribution="constant", value=0.5)})
+    chooser = RandomOptimizer(space, goal="maximize", settings={}, seed=0)
+    tried = History((Observation(1, {"x": 0.5}, 1.0, 1.0),))
+    assert [each.params for each in chooser.suggest(tried, 2, 3)] == [{"x": 0.5}] * 3

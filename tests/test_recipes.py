@@ -19,7 +19,7 @@ from sweeptui.core.reports import ReportReader, objective
 from sweeptui.core.template import Context, check, render
 from sweeptui.core.trial import Stage
 from sweeptui.recipes import call
-from sweeptui.recipes.find import check_command, find_recipe, list_recipes
+from sweeptui.recipes.find import OWN_RECIPES, check_command, find_recipe, list_recipes
 from sweeptui.recipes.settings import apply_setting, parse_settings
 from sweeptui.recipes.tool import TrainTool
 
@@ -87,7 +87,7 @@ def test_recipes_of_installed_packages(project: Path, monkeypatch: pytest.Monkey
     offer(monkeypatch, ("other", "mine", "installed_recipe:mine"), ("bad", "gone", "no_such_module:f"))
     assert find_recipe("mine", Path("/")).build({"sweep_name": "s"}).sweep_name == "s"
     listed = {recipe.name: recipe for recipe in list_recipes()}
-    assert sorted(listed) == ["gone", "mine", "ppo", "quick_test"]
+    assert sorted(listed) == sorted(["gone", "mine", *OWN_RECIPES])
     assert (listed["mine"].origin, listed["mine"].line) == ("other", "Mine, of course.")
     assert listed["gone"].line.startswith("cannot be loaded: there is no module no_such_module")
     assert listed["ppo"].origin == "sweeptui"
@@ -95,7 +95,8 @@ def test_recipes_of_installed_packages(project: Path, monkeypatch: pytest.Monkey
 
 def test_its_own_recipes_are_found_without_package_metadata(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
     offer(monkeypatch)
-    assert [recipe.name for recipe in list_recipes()] == ["ppo", "quick_test"]
+    assert [recipe.name for recipe in list_recipes()] == sorted(OWN_RECIPES)
+    assert [recipe.name for recipe in list_recipes(sweeps_only=True)] == ["ppo", "quick_test", "spirals"]
     assert find_recipe("quick_test", project).build({}).max_trials == 5
 
 
@@ -112,7 +113,7 @@ def test_two_recipes_of_one_name(project: Path, monkeypatch: pytest.MonkeyPatch)
     ("name", "message"),
     [
         ("pppo", "unknown recipe 'pppo'; did you mean 'ppo'?"),
-        ("zzzz", "unknown recipe 'zzzz'; choose one of ppo, quick_test"),
+        ("zzzz", "unknown recipe 'zzzz'; choose one of curriculum, hybrid, meta, ppo, quick_test, spirals"),
         ("no/such.py:f", "there is no file"),
         ("no/such.py", "there is no file"),
         ("no/such.yaml", "there is no file"),

@@ -79,7 +79,7 @@ class Home(Window[Destination], inherit_bindings=False):
         self._over = Event()
         self._look_now = Event()
         self._busy = ""
-        self._recipes = tuple(list_recipes())
+        self._recipes = tuple(list_recipes(sweeps_only=True))
         self.sweeps = SweepList(sweeps_dir(root), self._recipes, clock)
         self.sweeps.table.cursor = selected
         self.looked = False

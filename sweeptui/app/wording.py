@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.app import theme
 from sweeptui.core.ansi import sanitize
 from sweeptui.core.trial import FailureKind, JobOutcome, JobState, TrialStatus
+from sweeptui.core.wording import UNKNOWN, cost, duration, number, short_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from sweeptui.core.trial import Job, Trial
 
-PLAIN_BELOW = 1e6
-"""Greater numbers are written with an exponent."""
-UNKNOWN = "–"  # noqa: RUF001
+__all__ = [
+    "BARS",
+    "ENDING_WORDS",
+    "UNKNOWN",
+    "State",
+    "cost",
+    "duration",
+    "ending_word",
+    "even",
+    "exit_summary",
+    "failure_word",
+    "job_state",
+    "line",
+    "number",
+    "param",
+    "predicted",
+    "provenance",
+    "remote",
+    "short_names",
+    "size",
+    "slot",
+    "sparkline",
+    "status_state",
+    "sweep_state",
+    "trial_state",
+]
+
 BARS = "▁▂▃▄▅▆▇"
 """Without the full block, so that curves on adjacent lines do not touch."""
 
@@ -114,42 +138,9 @@ def sweep_state(label: str) -> State:
     return _SWEEPS[label]
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """A number with so many digits; a whole one without a point, and of one that has more, all before the point."""
-    if value is None:
-        return UNKNOWN
-    return f"{value:.0f}" if 10**digits <= abs(value) < PLAIN_BELOW else f"{value:.{digits}g}"
-
-
 def even(value: float) -> str:
     """A number for a column: always four digits, so that the points are near each other."""
     return f"{value:#.4g}".removesuffix(".")
-
-
-def duration(seconds: float | None) -> str:
-    """`4.2s`, `45s`, `3m12s`, `1h05m`, `2d03h`."""
-    if seconds is None or not math.isfinite(seconds):
-        return UNKNOWN
-    if 0 < seconds < 9.95:
-        return f"{seconds:.1f}s"
-    whole = max(0, int(seconds))
-    minutes, s = divmod(whole, 60)
-    hours, m = divmod(minutes, 60)
-    days, h = divmod(hours, 24)
-    if days:
-        return f"{days}d{h:02}h"
-    if hours:
-        return f"{h}h{m:02}m"
-    return f"{m}m{s:02}s" if m else f"{s}s"
-
-
-def cost(value: float | None, unit: str) -> str:
-    """A cost with its unit."""
-    if value is None:
-        return UNKNOWN
-    if unit == "seconds":
-        return f"{value:.2f}s" if value < 10 else f"{value:.1f}s" if value < 60 else duration(value)
-    return f"${value:.2f}" if unit in ("usd", "dollars") else f"{value:.4g} {unit}"
 
 
 def param(value: Any, *, full: bool = False) -> str:
@@ -162,17 +153,6 @@ def param(value: Any, *, full: bool = False) -> str:
 def line(text: str) -> str:
     """Foreign text on one line, safe to show."""
     return " ".join(sanitize(text, colour=False).split())
-
-
-def short_names(paths: Sequence[str]) -> dict[str, str]:
-    """For each dot path its last part, with as much of what comes before as makes it unique."""
-    names = {path: path.rpartition(".")[2] for path in paths}
-    for depth in range(2, 1 + max((path.count(".") + 1 for path in paths), default=0)):
-        taken = Counter(names.values())
-        for path, name in names.items():
-            if taken[name] > 1:
-                names[path] = ".".join(path.split(".")[-depth:])
-    return names
 
 
 def sparkline(values: Iterable[float], width: int) -> str:
@@ -195,6 +175,8 @@ def provenance(trial: Trial, unit: str) -> str:
     method = param(found.get("method", "unknown"))
     if "imported" in found:
         method = f"{method}, imported from {param(found['imported'])}"
+    if trial.is_replicate:
+        return f"validation of {param(found.get('of', ''))}, seed {param(found.get('repeat', ''))}"
     if reason := found.get("fallback"):
         return f"{method} (fallback: {param(reason)})"
     expected = [f"predicted {said}"] if (said := predicted(trial)) else []

@@ -22,8 +22,8 @@ from sweeptui.core import handmade
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
 from sweeptui.core.space import Space
-from sweeptui.folders import existing_sweep
-from sweeptui.launch import steward
+from sweeptui.folders import existing_sweep, is_experiment
+from sweeptui.launch import steward, stop_experiment
 from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:
@@ -119,7 +119,11 @@ def unqueue(sweep: str, trials: tuple[str, ...], **how: Any) -> int:
 @click.option("--kill", "kill_trials", is_flag=True, help="Kill the running trials instead of letting them finish.")
 @_shared
 def stop(sweep: str, kill_trials: bool, **how: Any) -> int:
-    """End a sweep: nothing new is started, running trials finish."""
+    """End a sweep: nothing new is started, running trials finish. Of an experiment: all that its stages run."""
+    if is_experiment(how["root"], sweep):
+        said = stop_experiment(how["root"], sweep, kill=kill_trials, actor=_actor())
+        click.echo(json_line({"name": sweep, "result": said}) if how["as_json"] else said)
+        return 0
     return _ask(sweep, "stop", {"kill": kill_trials}, **how)
 
 
@@ -151,7 +155,7 @@ def _ask(sweep: str, verb: str, args: dict[str, Any], *, root: Path, as_json: bo
         for number in args.get("trials", ()):
             if number not in store.state.trials:
                 raise UserError(f"sweep {sweep} has no trial {number}; it has {len(store.state.trials)}")
-        asked = store.submit(verb, args, f"{getpass.getuser()}@{socket.gethostname()} (cli)")
+        asked = store.submit(verb, args, _actor())
         command = store.command(asked)
         deadline = time.monotonic() + (0 if no_wait else ANSWER_S)
         while command.state == "pending" and time.monotonic() < deadline:
@@ -170,6 +174,10 @@ def _ask(sweep: str, verb: str, args: dict[str, Any], *, root: Path, as_json: bo
             command.result if command.state == "done" else f"error: {command.result}", err=command.state != "done"
         )
     return EXIT_REFUSED if command.state == "refused" else 0
+
+
+def _actor() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()} (cli)"
 
 
 def _shape(command: Command) -> dict[str, Any]:

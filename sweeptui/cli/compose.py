@@ -36,9 +36,11 @@ def compose(
     them, so that a recipe can derive other things from them. `settings`: `path=value` words for the configuration.
     `overrides`: `path=value` words for `train_overrides` and `eval_overrides`, which take any path.
     """
-    ref = _find(recipe)
+    ref = resolve(recipe)
     given: dict[str, Any] = {**split_settings(args), **fields}
     taken = {name: given[field] for field in given for name in (field, ALIASES.get(field)) if name in ref.parameters}
+    if ref.is_experiment:
+        raise UserError(f"{recipe} is an experiment, not a sweep; run it with: sweeptui {recipe}")
     tool = ref.build(taken)
     tree = tool.to_json()
     for field, value in given.items():
@@ -62,7 +64,8 @@ def set_path(tree: dict[str, Any], path: str, value: Any) -> None:
     tree[path] = value
 
 
-def _find(recipe: str) -> RecipeRef:
+def resolve(recipe: str) -> RecipeRef:
+    """Find the recipe that a word of the command line names. Raises `UserError`."""
     try:
         return find_recipe(recipe, Path.cwd())
     except UserError:

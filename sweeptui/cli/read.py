@@ -68,7 +68,7 @@ def list_(*, as_json: bool, root: Path) -> int:
             (
                 seen.name,
                 seen.label,
-                f"{shape['trial_count']}/{shape['max_trials']}",
+                f"{shape['trial_count'] - shape['replicates']}/{shape['max_trials']}",
                 str(counts["completed"] + counts["stopped"]),
                 str(counts["failed"] + counts["killed"]),
                 "-" if best is None else f"{best['score']!r} ({best['id']})",

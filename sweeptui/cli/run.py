@@ -13,7 +13,7 @@ from sweeptui import headless as plain
 from sweeptui import launch, preview
 from sweeptui.cli.attach import headless_wanted
 from sweeptui.cli.complete import RecipeName
-from sweeptui.cli.compose import compose
+from sweeptui.cli.compose import compose, resolve
 from sweeptui.cli.options import PairsCommand, WholeNumber, root_option, sweep_argument
 from sweeptui.cli.project import ADVICE, default_words
 from sweeptui.core.analysis.summary import json_line
@@ -109,6 +109,10 @@ def run(ctx: click.Context, /, *, recipe: str | None, root: Path, dry_run: bool,
     """
     if recipe is None:
         return _no_recipe(ctx, root, is_headless=headless_wanted(given["headless"], given["as_json"]))
+    if (found := resolve(recipe)).is_experiment:
+        from sweeptui.cli.experiment import run_experiment  # noqa: PLC0415 - few need it
+
+        return run_experiment(ctx, found, root, dry_run=dry_run, **given)
     tool = _tool(recipe, given)
     for note in find_recipe(recipe, Path.cwd()).notes(limited=given["max_trials"] is not None):
         click.echo(f"note: {note}", err=True)

@@ -1,4 +1,4 @@
-"""What users ask for, applied: pause, resume, kill, requeue, inject, unqueue, evaluate, stop, set.
+"""What users ask for, applied: pause, resume, kill, requeue, inject, unqueue, evaluate, validate, stop, set.
 
 Every way to act on a trial ends here: a key in a cockpit, a command line on another terminal, a script.
 """
@@ -16,6 +16,7 @@ from sweeptui.core.ingest import AFRESH
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.state import SweepStatus, before_it_was_queued
 from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus
+from sweeptui.core.validating import Asked, missing
 
 if TYPE_CHECKING:
     from sweeptui.core.config import SweepTool
@@ -78,6 +79,8 @@ class Commands:
                 trial = self._create(tx, tool, command, source, command.args.get("params") or {})
                 effects.append(self._reconsider)
                 done.append(f"{trial.id} is queued{_later(tx)}")
+            elif command.verb == "validate":
+                done.append(self._validate(tx, tool, command))
             elif command.verb in ("pause", "resume") and not command.args.get("trials"):
                 if self._store.state.status in OVER:
                     raise _RefusedError(f"the sweep is {self._store.state.status}: run it again to go on")
@@ -201,10 +204,11 @@ class Commands:
 
         It takes the next number, as any trial does, and so counts to `max_trials`.
         """
-        if tx.trial_count >= tool.max_trials:
+        searched = tx.trial_count - len(self._store.state.replicates)
+        if searched >= tool.max_trials:
             raise _RefusedError(
-                f"max_trials is {tool.max_trials} and there are {tx.trial_count} trials; "
-                f"set max_trials to {tx.trial_count + 1} or more first"
+                f"max_trials is {tool.max_trials} and there are {searched} trials; "
+                f"set max_trials to {searched + 1} or more first"
             )
         if not isinstance(edits, Mapping):
             raise _RefusedError(f"params is {edits!r}; it must be a mapping of parameters to values")
@@ -220,6 +224,17 @@ class Commands:
         # What had ended by now, as the store has it: the suggestions that come after it go by that number.
         known = self._store.state.ended
         return tx.set_trial(trial.number, known_ends=known, queued_at=tx.now, reason=f"queued by {command.actor}")
+
+    def _validate(self, tx: Transaction, tool: SweepTool, command: Command) -> str:
+        """Queue the replicates that are not there yet: beyond `max_trials`, which is of the search."""
+        if self._store.state.status is SweepStatus.PAUSED:
+            raise _RefusedError("the sweep is paused: resume it first")
+        wanted = missing(self._store.state, tool, Asked.of(command.args))
+        known = self._store.state.ended
+        for each in wanted:
+            trial = tx.create_trial(each.params, each.seed, {**each.provenance, "command": command.id})
+            tx.set_trial(trial.number, known_ends=known, queued_at=tx.now, reason=f"queued by {command.actor}")
+        return f"{len(wanted)} replicates are queued{_later(tx)}" if wanted else "all replicates are there already"
 
     def _source(self, tx: Transaction, source: str | int) -> tuple[int | None, str]:
         """The trial that parameters are taken from, if it is one, and what a message calls the source."""

@@ -56,7 +56,7 @@ def limit_reached(tool: SweepTool, state: SweepState, run_s: float) -> Limit | N
     if tool.max_wall_time_s is not None and run_s >= tool.max_wall_time_s:
         return Limit(f"the wall-time budget of {tool.max_wall_time_s:g} s is used up", early=True)
     if tool.max_cost is not None:
-        spent = sum(trial.spent for trial in state.trials.values())
+        spent = sum(trial.spent for trial in state.trials.values() if not trial.is_replicate)
         if spent >= tool.max_cost:
             return Limit(f"the cost budget of {tool.max_cost:g} {tool.cost_unit} is used up ({spent:g})", early=True)
     return None
@@ -98,15 +98,17 @@ def verdict_on(
     A trial that waits for its evaluation is still evaluated, whatever else is over.
     """
     trained = any(trial.status is TrialStatus.TRAINED for trial in state.active)
-    complete = not state.active and len(state.trials) >= tool.max_trials
+    complete = not state.active and state.searched >= tool.max_trials
     if state.status is SweepStatus.STOPPING:
         return Verdict(SweepStatus.STOPPED, state.reason)
     if broken and not trained:
         return Verdict(SweepStatus.BROKEN, broken, "breaker")
+    if any(trial.is_replicate for trial in state.active):
+        return None  # it was asked for beyond all budgets
     if limit is not None and not trained and not (complete and limit.early):
         return Verdict(SweepStatus.FINISHED, limit.reason)
     if complete:
-        return Verdict(SweepStatus.FINISHED, f"all {len(state.trials)} trials are done")
+        return Verdict(SweepStatus.FINISHED, f"all {state.searched} trials are done")
     if state.active:
         return None
     if over:
@@ -120,7 +122,7 @@ def verdict_on(
 def ending(tool: SweepTool, state: SweepState, status: SweepStatus, reason: str, limit: Limit | None) -> Ending:
     """The ending of a sweep that has nothing more to do."""
     success = state.best(tool.protein_config.goal) is not None
-    complete = not state.active and len(state.trials) >= tool.max_trials
+    complete = not state.active and state.searched >= tool.max_trials
     if status is SweepStatus.BROKEN:
         code = ExitCode.BREAKER
     elif status is SweepStatus.INTERRUPTED:

@@ -85,7 +85,7 @@ def results(trials: Iterable[Trial], objectives: Objectives) -> list[Member]:
     """The trials that have a result of every objective, by number."""
     found = []
     for trial in sorted(trials, key=lambda each: each.number):
-        if trial.status in SCORED and (values := values_of(trial, objectives)) is not None:
+        if trial.status in SCORED and not trial.is_replicate and (values := values_of(trial, objectives)) is not None:
             found.append(Member(trial, values))
     return found
 

@@ -28,7 +28,7 @@ from sweeptui.core.ingest import Ingest
 from sweeptui.core.intents import Intents
 from sweeptui.core.jobs import Jobs
 from sweeptui.core.jobspec import project_dir
-from sweeptui.core.limits import Ending, Limit, breaker_tripped, ending, limit_reached, verdict_on
+from sweeptui.core.limits import Ending, Limit, Verdict, breaker_tripped, ending, limit_reached, verdict_on
 from sweeptui.core.retention import Retention, note
 from sweeptui.core.schedulers.base import Create, Evaluate, Finish, Fork, Promote, Stop
 from sweeptui.core.state import Change, SweepState, SweepStatus
@@ -69,7 +69,9 @@ class Orchestrator:
         optimizer: OptimizerService,
         *,
         listener: Listener | None = None,
+        search: bool = True,
     ) -> None:
+        """Without `search` only replicates are begun, and the sweep is then as far as it was."""
         self._store = store
         self._tool = tool
         self._files = files
@@ -99,6 +101,9 @@ class Orchestrator:
         )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
         self._intents = Intents(store.state, files, self._suggestions, checkpoints)
+        self._search = search
+        self._before = Verdict(SweepStatus.INTERRUPTED, "validated; its search can go on")
+        """How the sweep stood, where nothing is searched."""
         self._over = ""
         """Why the scheduler has nothing more to do."""
         self._ended_now: deque[int] = deque(maxlen=max(1, tool.breaker_failures))
@@ -179,6 +184,8 @@ class Orchestrator:
 
     def _begin(self) -> None:
         self._clock_from = time.monotonic()
+        if self._state.status.ended:
+            self._before = Verdict(self._state.status, self._state.reason)
         if self._state.status is not SweepStatus.PAUSED:
             with self._write() as tx:
                 tx.set_sweep(status=SweepStatus.RUNNING, reason="")
@@ -193,7 +200,8 @@ class Orchestrator:
         self._expire()
         self._limit = limit_reached(self._tool, self._state, self._run_s())
         broken = breaker_tripped([self._state.trials[n] for n in self._ended_now], self._tool.breaker_failures)
-        self._launch(closing=self._limit is not None or bool(broken) or self._state.status is SweepStatus.STOPPING)
+        over = bool(broken) or self._state.status is SweepStatus.STOPPING
+        self._launch(closing=self._limit is not None or over, over=over)
         if deleted := self._retention.tidy(self._tool, self._state):
             with self._write() as tx:
                 note(tx, deleted)
@@ -239,18 +247,23 @@ class Orchestrator:
         self._tool = tool
         self._suggestions.configure(self._ahead())
 
-    def _launch(self, closing: bool) -> None:
+    def _launch(self, closing: bool, over: bool) -> None:
+        """`closing`: the search makes no new trials; `over`: nothing at all begins any more."""
         state = self._state
         paused = state.status is SweepStatus.PAUSED
-        actions = self._scheduler.decide(self._views.view(self._tool, closing=closing, full=bool(self._disk.message)))
+        full = bool(self._disk.message)
+        # Asked for by hand, and so before the search goes on, whatever budget of its own is used up.
+        replicates = [] if over else self._views.replicates(self._tool, full=full)
+        held = full or bool(replicates) or not self._search
+        actions = self._scheduler.decide(self._views.view(self._tool, closing=closing, full=held))
         self._over = next((action.reason for action in actions if isinstance(action, Finish)), "")
-        last = state.last_trial
+        last, limit = state.last_trial, self._tool.max_trials + len(state.replicates)
         wanted = any(isinstance(action, Create) for action in actions)
-        self._suggestions.prepare(state.trials, state.ended, last, self._tool.max_trials, wanted and not closing)
+        self._suggestions.prepare(state.trials, state.ended, last, limit, wanted and not closing)
         while self._suggestions.collect():
             # What is made in this process is there at once, and the next one may be asked for.
-            self._suggestions.prepare(state.trials, state.ended, last, self._tool.max_trials, wanted and not closing)
-        allowed = [action for action in actions if not closing or isinstance(action, Evaluate | Stop)]
+            self._suggestions.prepare(state.trials, state.ended, last, limit, wanted and not closing)
+        allowed = replicates + [action for action in actions if not closing or isinstance(action, Evaluate | Stop)]
         room = self._dispatcher.capacity(self._tool.cpus_per_trial, self._tool.gpus_per_trial).free
         starts: list[Job] = []
         if possible := self._intents.possible(allowed, room=room):
@@ -267,7 +280,7 @@ class Orchestrator:
         if starts:
             # The next suggestion is asked for as soon as the trial it may know of exists.
             last = state.last_trial
-            self._suggestions.prepare(state.trials, state.ended, last, self._tool.max_trials, wanted=False)
+            self._suggestions.prepare(state.trials, state.ended, last, limit, wanted=False)
 
     def _finished(self, broken: str) -> Ending | None:
         """The ending, once nothing runs and nothing more may."""
@@ -282,13 +295,15 @@ class Orchestrator:
             self._suggestions.error,
             self._over,
         )
+        if not self._search and verdict is None and not any(trial.is_replicate for trial in self._state.active):
+            verdict = self._before
         if verdict is None or (verdict.status is SweepStatus.FINISHED and not self._limit and self._more()):
             return None
         return self._conclude(verdict.status, verdict.reason, verdict.note)
 
     def _more(self) -> bool:
         """Nothing runs, but trials that have ended are to be trained on."""
-        return self._views.goes_on(self._tool)
+        return self._search and self._views.goes_on(self._tool)
 
     def _conclude(self, status: SweepStatus, reason: str, note: str = "") -> Ending:
         with self._write() as tx:

@@ -182,6 +182,8 @@ class SweepState:
         self.run_s = 0.0
         """Time the sweep was being run, over all restarts."""
         self.trials: dict[int, Trial] = {}
+        self.replicates: set[int] = set()
+        """The numbers of those that search nothing."""
         self.jobs: dict[int, Job] = {}
         self.running_jobs: dict[int, Job] = {}
         """The unfinished job of each trial that has one, by trial number."""
@@ -205,6 +207,11 @@ class SweepState:
         for name, value in vars(self).items():
             setattr(twin, name, dict(value) if isinstance(value, dict) else value)
         return twin
+
+    @property
+    def searched(self) -> int:
+        """How many trials there are that count to `max_trials`."""
+        return len(self.trials) - len(self.replicates)
 
     @property
     def active(self) -> tuple[Trial, ...]:
@@ -268,6 +275,8 @@ class SweepState:
         """Set a trial, and all that follows from it."""
         number = trial.number
         old = self.trials.get(number)
+        if trial.is_replicate:
+            self.replicates.add(number)
         self.trials[number] = trial
         if old is not None:
             self.counts[old.status] -= 1
@@ -303,7 +312,7 @@ class SweepState:
 
 
 def _beats(goal: str, trial: Trial, best: Trial | None) -> bool:
-    if trial.score is None or trial.status not in _SCORED or not math.isfinite(trial.score):
+    if trial.score is None or trial.status not in _SCORED or not math.isfinite(trial.score) or trial.is_replicate:
         return False
     if best is None or best.score is None:
         return True

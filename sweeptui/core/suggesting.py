@@ -98,8 +98,9 @@ def history(
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
-    `prepared` are suggestions below `before` that no trial was made of yet. Trials that `fits` refuses are left out. A
-    trial without a cost is taken to cost the median of the others, 1 where none has any. `prior` are another sweep's;
+    `prepared` are suggestions below `before` that no trial was made of yet. Trials that `fits` refuses are left out,
+    and so are replicates: they would make one configuration look searched often, and say nothing of another. A trial
+    without a cost is taken to cost the median of the others, 1 where none has any. `prior` are another sweep's;
     `curves` are read where some trial is not complete.
     """
 
@@ -109,7 +110,7 @@ def history(
 
     def relevant() -> list[Trial]:
         earlier = (trials[number] for number in sorted(trials) if number < before)
-        return [trial for trial in earlier if fits is None or fits(trial)]
+        return [trial for trial in earlier if not trial.is_replicate and (fits is None or fits(trial))]
 
     def learnt() -> list[tuple[Trial, Observation]]:
         done = [trial for trial in relevant() if ended(trial)]

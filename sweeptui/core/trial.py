@@ -74,6 +74,8 @@ class JobOutcome(StrEnum):
 
 
 FAILURE_VALUES = frozenset(kind.value for kind in FailureKind)
+VALIDATION = "validation"
+"""The method of a replicate: a trial that repeats a configuration with another seed, to see how good it really is."""
 TERMINAL = frozenset({TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.STOPPED, TrialStatus.KILLED})
 RUNNING = frozenset({TrialStatus.TRAINING, TrialStatus.EVALUATING})
 
@@ -158,6 +160,12 @@ class Trial:
     @property
     def id(self) -> str:
         return trial_id(self.number)
+
+    @property
+    def is_replicate(self) -> bool:
+        """It repeats another configuration and searches nothing: it is never the best, counts to no budget of the
+        search, and no optimizer or scheduler is told of it."""
+        return self.provenance.get("method") == VALIDATION
 
 
 @dataclass(frozen=True, slots=True)

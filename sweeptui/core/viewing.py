@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sweeptui.core.schedulers.base import Fork, Promote, View
+from sweeptui.core.schedulers.base import Action, Fork, Promote, View, launches
 from sweeptui.core.schedulers.rungs import Rungs
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import TrialStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sweeptui.core.checkpoints import Checkpoints
     from sweeptui.core.config import SweepTool
     from sweeptui.core.schedulers.base import Scheduler
@@ -39,12 +41,17 @@ class Views:
     def view(self, tool: SweepTool, *, closing: bool, full: bool) -> View:
         """What a decision is made on. `closing`: nothing new may begin; `full`: the disk is."""
         state = self._store.state
+        trials: Mapping[int, Trial] = state.trials
+        active: Sequence[Trial] = state.active
+        if state.replicates:
+            trials = {number: each for number, each in trials.items() if not each.is_replicate}
+            active = [each for each in active if not each.is_replicate]
         if self._rungs is not None:
-            self._rungs.add(self._store.points(after=self._rungs.last_order), state.trials)
+            self._rungs.add(self._store.points(after=self._rungs.last_order), trials)
         held = full or state.status is SweepStatus.PAUSED
         self._last = View(
-            trials=state.trials,
-            active=state.active,
+            trials=trials,
+            active=active,
             running_jobs=state.running_jobs,
             max_trials=tool.max_trials,
             max_parallel_jobs=tool.max_parallel_jobs,
@@ -59,6 +66,26 @@ class Views:
             seed=tool.seed,
         )
         return self._last
+
+    def replicates(self, tool: SweepTool, *, full: bool) -> list[Action]:
+        """What is to be done for the replicates that wait. No scheduler is asked: each is trained to its end."""
+        state = self._store.state
+        waiting = [each for each in state.active if each.is_replicate]
+        if not waiting or full or state.status is SweepStatus.PAUSED:
+            return []
+        return launches(
+            View(
+                trials=state.trials,
+                active=waiting,
+                running_jobs=state.running_jobs,
+                max_trials=0,
+                max_parallel_jobs=tool.max_parallel_jobs,
+                max_parallel_evals=tool.max_parallel_evals or tool.max_parallel_jobs,
+                has_eval=tool.has_eval,
+                may_create=False,
+                may_launch=True,
+            )
+        )
 
     def fidelity(self, trial: Trial) -> float:
         """The share of a whole training that a trial has had."""

@@ -21,7 +21,10 @@ from sweeptui.core.schedulers import (
     SynchronousBatchScheduler,
 )
 from sweeptui.core.space import Choice, Integer, LogUniform, Uniform
+from sweeptui.experiments.curriculum import CurriculumExperiment
 from sweeptui.experiments.experiment import Experiment
+from sweeptui.experiments.hybrid import HybridExperiment
+from sweeptui.experiments.meta import MetaExperiment
 from sweeptui.experiments.optimizers import (
     AxOptimizer,
     BayesianOptimizer,
@@ -46,12 +49,15 @@ __all__ = [
     "Choice",
     "Context",
     "CostQuantileScheduler",
+    "CurriculumExperiment",
     "Experiment",
     "GeneticOptimizer",
     "GridOptimizer",
+    "HybridExperiment",
     "HyperbandScheduler",
     "Integer",
     "LogUniform",
+    "MetaExperiment",
     "NevergradOptimizer",
     "Optimizer",
     "OptimizingScheduler",

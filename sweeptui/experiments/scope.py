@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,11 @@ from pathlib import Path
 from sweeptui.core.errors import UserError
 from sweeptui.core.experiments.running import STAGE
 from sweeptui.core.stores.sqlite import SqliteStore
+from sweeptui.families import within
 from sweeptui.folders import DATABASE, sweep_names, sweep_path
 
+VARIABLE = "SWEEPTUI_EXPERIMENT"
+"""In the environment of a training that runs experiments itself: those that it is inside of."""
 MAX_DEPTH = 8
 """Experiments inside experiments: more is taken for one that runs itself."""
 
@@ -29,6 +33,10 @@ class Scope:
     budget: int | None = None
     """Trials that all sweeps inside it may make; None for no limit."""
     parent: Scope | None = None
+    check: Callable[[], None] = lambda: None
+    """Raises `StoppedError` where a user has stopped it."""
+    say: Callable[[str], None] | None = None
+    """Told what happens inside of it."""
     _counters: dict[str, itertools.count[int]] = field(default_factory=dict)
 
     @property
@@ -37,9 +45,16 @@ class Scope:
 
     def child_name(self) -> str:
         """The name of the next experiment in the stage that runs now: the same one after a crash."""
-        stage = re.sub(r"[^A-Za-z0-9_]+", "-", STAGE.get()).strip("-") or "run"
+        stage = within(STAGE.get())
         number = next(self._counters.setdefault(stage, itertools.count(1)))
         return f"{self.name}.{stage}" + (f"-{number}" if number > 1 else "")
+
+    def tell(self, line: str) -> None:
+        """Say what happens here, to whoever listens here or further out."""
+        if self.say is not None:
+            self.say(line)
+        elif self.parent is not None:
+            self.parent.tell(line)
 
     def left(self, beside: str = "") -> int | None:
         """What is left of the budget here and in every experiment around this one, besides what `beside` has used."""
@@ -65,13 +80,33 @@ class Scope:
         finally:
             _SCOPE.reset(token)
 
+    def to_json(self) -> str:
+        """For `VARIABLE`."""
+        outer: Scope | None = self
+        scopes = []
+        while outer is not None:
+            scopes.append([outer.name, outer.budget])
+            outer = outer.parent
+        return json.dumps({"root": os.fspath(self.root), "scopes": scopes})
+
 
 _SCOPE: ContextVar[Scope | None] = ContextVar("sweeptui_experiment", default=None)
 
 
 def current() -> Scope | None:
     """The experiment that runs now, seen from inside of it."""
-    return _SCOPE.get()
+    return _SCOPE.get() or _around_this_process()
+
+
+def _around_this_process() -> Scope | None:
+    """The experiment that another process runs, of which this one is a training."""
+    if VARIABLE not in os.environ:
+        return None
+    found = json.loads(os.environ[VARIABLE])
+    scope: Scope | None = None
+    for name, budget in reversed(found["scopes"]):
+        scope = Scope(name, Path(found["root"]), budget, scope)
+    return scope
 
 
 def share(budget: int | None, name: str, scope: Scope | None) -> int | None:

@@ -7,8 +7,6 @@ import inspect
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -25,6 +23,7 @@ from sweeptui.core.experiments.contracts import Fields
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.template import literal
+from sweeptui.experiments.experiment import watched
 from sweeptui.experiments.optimizers import Optimizer, ProteinOptimizer
 from sweeptui.experiments.scope import Scope, current, share
 from sweeptui.launch import prepare
@@ -36,6 +35,9 @@ if TYPE_CHECKING:
 
 Train = str | Sequence[str] | Callable[..., Any] | SweepTool
 """What is trained: a recipe's name, a command, a function of the parameters, or a `SweepTool`."""
+
+MERGED = ("train_overrides", "eval_overrides", "env")
+"""Fields of which an experiment gives some, and what is trained the others."""
 
 _DEFAULT: ContextVar[Train | None] = ContextVar("sweeptui_trained", default=None)
 
@@ -90,6 +92,22 @@ class SweepExperiment:
         self.goal = goal
         self.fields = fields
 
+    def changed(self, **changed: Any) -> SweepExperiment:
+        """A copy in which the optimizer, the scheduler or fields of `SweepTool` differ."""
+        copy = SweepExperiment(
+            self.name,
+            changed.pop("optimizer", self.optimizer),
+            changed.pop("scheduler", self.scheduler),
+            train=self.train,
+            metric=self.metric,
+            goal=self.goal,
+            **{**self.fields, **changed},
+        )
+        for name in MERGED:
+            if self.fields.get(name) and changed.get(name):
+                copy.fields[name] = {**self.fields[name], **changed[name]}
+        return copy
+
     def run(
         self, budget: int | None = None, *, root: Path | str | None = None, watch: bool = False
     ) -> SweepResults | Awaitable[SweepResults]:
@@ -114,6 +132,9 @@ class SweepExperiment:
         protein = protein.model_dump(mode="json") if isinstance(protein, ProteinConfig) else dict(protein)
         optimizer = self.optimizer or (None if protein else ProteinOptimizer())
         fields: dict[str, Any] = {**given, **self.fields}
+        for field in MERGED:
+            if given.get(field) and self.fields.get(field):
+                fields[field] = {**given[field], **self.fields[field]}
         fields["protein_config"] = {
             **protein,
             **(optimizer.config(protein) if optimizer is not None else {}),
@@ -153,13 +174,20 @@ class SweepExperiment:
         return {"train_command": list(train)}
 
     def _run(self, name: str | None, root: Path, budget: int | None, scope: Scope | None, watch: bool) -> SweepResults:
+        if scope is not None:
+            scope.check()
         budget = share(budget, name or "", scope)
         session = prepare(None, self.tool(name, budget), root, label="experiment")
-        with _stopped_by_ctrl_c(session), _watched(session, root) if watch else contextlib.nullcontext():
+        with _stopped_by_ctrl_c(session), watched(session.name, root) if watch else contextlib.nullcontext():
             end = session.run()
         if end.status is SweepStatus.INTERRUPTED:
             raise KeyboardInterrupt
-        return results(session)
+        found = results(session)
+        if scope is not None:
+            scope.tell(
+                f"{session.name}: {found['status']} after {len(found['trials'])} trials, best {found['best_score']}"
+            )
+        return found
 
 
 def results(session: Session) -> SweepResults:
@@ -182,6 +210,13 @@ def results(session: Session) -> SweepResults:
                 "trials": [trial_json(trial) for _, trial in sorted(state.trials.items())],
             }
         )
+
+
+def reached(score: float | None, target: float | None, goal: str) -> bool:
+    """Whether a score is at least as good as another one."""
+    if score is None or target is None:
+        return score is not None
+    return score <= target if goal == "minimize" else score >= target
 
 
 def _target(train: Callable[..., Any]) -> str:
@@ -215,13 +250,3 @@ def _stopped_by_ctrl_c(session: Session) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _watched(session: Session, root: Path) -> Iterator[None]:
-    """With the cockpit in this terminal, until the user leaves it."""
-    window = subprocess.Popen([sys.executable, "-m", "sweeptui", "attach", session.name, "--root", os.fspath(root)])
-    try:
-        yield
-    finally:
-        window.wait()

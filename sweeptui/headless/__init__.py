@@ -74,6 +74,33 @@ def run(session: Session, *, as_json: bool = False, quiet: bool = False, detach:
     return end.exit_code
 
 
+def validate(session: Session, *, said: bool) -> int:
+    """Train the replicates that wait and return the exit code; `said`: tell of each on stderr.
+
+    A signal stops what runs, as in `run`; the same call goes on.
+    """
+    out = sys.stderr if said else io.StringIO()
+    narrator = Narrator(out, session.path, as_json=False, quiet=True, echo=False, colour=False)
+    session.say = lambda message: narrator.say(message, about="wandb")
+    received: list[int] = []
+
+    def on_signal(signum: int, _frame: FrameType | None) -> None:
+        received.append(signum)
+        if len(received) > 1:
+            os._exit(128 + signum)
+        narrator.say("stopping the running replicates; the same command goes on")
+        session.interrupt(leave_running=signum == signal.SIGHUP)
+
+    try:
+        with _signals(on_signal):
+            end = session.run(listener=narrator.changed)
+    except LeaseHeldError:
+        return 0  # somebody else runs it, and trains them
+    finally:
+        narrator.close()
+    return 128 + received[0] if end.status is SweepStatus.INTERRUPTED and received else end.exit_code
+
+
 def follow(folder: Path, *, as_json: bool = False, quiet: bool = False) -> int:
     """Tell what happens in a sweep that another process runs, until it ends; return the exit code that one ends with.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.summary import goal
 from sweeptui.core.objectives import front, objectives_of, value_of
-from sweeptui.core.trial import trial_id
+from sweeptui.core.trial import VALIDATION, trial_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +76,9 @@ def _scheduled(event: Event) -> list[str]:
         return [f"[{scheduler_name(data)}] Scheduling evaluation for {trial}{again}"]
     name = f"[{scheduler_name(data)}]"
     lines = [f"{name} Scheduling trial {data['number']}/{data['max_trials']}: {trial}{again}"]
+    if data["provenance"].get("method") == VALIDATION:
+        of, repeat = data["provenance"].get("of"), data["provenance"].get("repeat")
+        return [f"{name} Scheduling {trial}{again}: validation of {of}, seed {repeat}"]
     if data["attempt"] == 1:
         lines += [f"{name}    {path}: {value!r}" for path, value in data["params"].items()]
         if fallback := data["provenance"].get("fallback"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import inspect
 import shutil
@@ -33,7 +34,14 @@ GROUP = "sweeptui.recipes"
 """Entry points of this group, in any installed package, are recipes by name."""
 
 OWN = "sweeptui"
-OWN_RECIPES = {"ppo": "sweeptui.recipes.ppo:ppo", "quick_test": "sweeptui.recipes.quick_test:quick_test"}
+OWN_RECIPES = {
+    "ppo": "sweeptui.recipes.ppo:ppo",
+    "quick_test": "sweeptui.recipes.quick_test:quick_test",
+    "spirals": "sweeptui.recipes.spirals:spirals",
+    "curriculum": "sweeptui.experiments.recipes:curriculum",
+    "hybrid": "sweeptui.experiments.recipes:hybrid",
+    "meta": "sweeptui.experiments.recipes:meta",
+}
 """Known even where sweeptui runs without its package metadata."""
 
 Function = Callable[..., Any]
@@ -74,14 +82,28 @@ class RecipeRef:
         """
         if self.function is None:
             return _from_yaml(self.source)
-        bound = bind(self.function, args, f"recipe {self.name}")
-        with project_on_path(self.cwd, self.source.parent), told_by_line(self.source, f"recipe {self.name}"):
-            tool = self.function(**bound)
+        tool, bound = self._made(args)
         if not isinstance(tool, SweepTool):
             raise UserError(f"recipe {self.name} returned a {type(tool).__name__}; it must return a SweepTool")
         if tool.train_tool_factory is not None and tool.train_command is None:
             tool.train_command = self._factory_command(tool, bound)
         return tool
+
+    @property
+    def is_experiment(self) -> bool:
+        """Its function says that it returns an `Experiment`, or a class whose name ends so."""
+        said = self.function.__annotations__.get("return") if self.function else None
+        return str(getattr(said, "__name__", said)).endswith("Experiment")
+
+    def experiment(self, args: Mapping[str, Any]) -> Any:
+        """What a recipe returns that `is_experiment`. Raises `UserError` as `build` does."""
+        return self._made(args)[0]
+
+    def _made(self, args: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        assert self.function is not None
+        bound = bind(self.function, args, f"recipe {self.name}")
+        with project_on_path(self.cwd, self.source.parent), told_by_line(self.source, f"recipe {self.name}"):
+            return self.function(**bound), bound
 
     def notes(self, *, limited: bool = False) -> list[str]:
         """What a W&B sweep file asks for in vain, or leaves open; empty for all other recipes.
@@ -145,9 +167,21 @@ def find_function(target: str, cwd: Path) -> Function:
     return function
 
 
-def list_recipes() -> list[RecipeInfo]:
-    """The recipes that can be run by name, with the first line of their documentation; broken ones say so."""
-    return sorted(recipe._replace(line=_line(recipe)) for recipe in _named())
+def list_recipes(*, sweeps_only: bool = False) -> list[RecipeInfo]:
+    """The recipes that can be run by name, with the first line of their documentation; broken ones say so.
+
+    `sweeps_only` leaves out those that are experiments.
+    """
+    known = [recipe for recipe in _named() if not (sweeps_only and _is_experiment(recipe))]
+    return sorted(recipe._replace(line=_line(recipe)) for recipe in known)
+
+
+def _is_experiment(recipe: RecipeInfo) -> bool:
+    if recipe.target.startswith("sweeptui."):  # nothing need be imported to know these
+        return recipe.target.startswith("sweeptui.experiments.")
+    with contextlib.suppress(UserError):
+        return find_recipe(recipe.name, Path.cwd()).is_experiment
+    return False
 
 
 def check_command(argv: Sequence[str], cwd: Path | None = None) -> None:

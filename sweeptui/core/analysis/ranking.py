@@ -24,13 +24,14 @@ class Ranked:
 
 
 def ranked(trials: Iterable[Trial], goal: str, value: Callable[[Trial], float | None] | None = None) -> list[Ranked]:
-    """Return the trials that have a result, best first.
+    """Return the trials that have a result, best first. Replicates are not ranked: they are not what was found.
 
     `goal` is "maximize" or "minimize"; `value` is what they are ranked by, the score where not given. Equal scores are
     ordered by lower cost (an unknown cost last), then by number.
     """
     sign = -1.0 if goal == "maximize" else 1.0
-    values = ((trial, trial.score if value is None else value(trial)) for trial in trials if trial.status in SCORED)
+    judged = (trial for trial in trials if trial.status in SCORED and not trial.is_replicate)
+    values = ((trial, trial.score if value is None else value(trial)) for trial in judged)
     scored = [(trial, score) for trial, score in values if score is not None and math.isfinite(score)]
     scored.sort(key=lambda pair: (sign * pair[1], math.inf if pair[0].cost is None else pair[0].cost, pair[0].number))
     result: list[Ranked] = []

@@ -94,6 +94,7 @@ def sweep_json(state: SweepState, *, label: str, path: str, holder: str | None) 
         "recipe": recipe_of(state),
         "counts": {status.value: state.counts[status] for status in TrialStatus},
         "trial_count": len(state.trials),
+        "replicates": len(state.replicates),
         "max_trials": config.get("max_trials"),
         **metrics_json(objectives),
         "best": None if best is None else best_json(best, objectives),

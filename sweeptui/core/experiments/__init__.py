@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweeptui.core.experiments.contracts import Context, ContractError
-from sweeptui.core.experiments.memory import Event, Memory, StoreMemory
+from sweeptui.core.experiments.memory import Event, Memory, StoppedError, StoreMemory
 from sweeptui.core.experiments.pipeline import Pipeline, PipelineError, Ref, ref
 from sweeptui.core.experiments.running import StageError
 
@@ -16,6 +16,7 @@ __all__ = [
     "PipelineError",
     "Ref",
     "StageError",
+    "StoppedError",
     "StoreMemory",
     "ref",
 ]

@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from sweeptui.core.errors import UserError
+from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
 
 KIND = "stage."
 """The journal's kinds for what a pipeline did begin with this."""
 LEASE_TTL_S = 10.0
 _BEAT_S = 2.0
+
+
+class StoppedError(UserError):
+    """A user has stopped this run: it goes on when it is run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,16 @@ class Forgetful:
 class StoreMemory:
     """Keeps events in the journal of a sweep's store, whose lease it holds meanwhile.
 
-    The store lives in a thread of its own, which shows that this process is there however long a stage takes.
+    The store lives in a thread of its own, which shows that this process is there however long a stage takes, and which
+    hears of a user's `stop`: the next record then raises `StoppedError` and writes nothing.
     """
 
-    def __init__(self, path: Path, name: str, label: str = "pipeline") -> None:
-        """Open the store at `path`, or make it. Raises `UserError`, `LeaseHeldError` where another process has it."""
+    def __init__(self, path: Path, name: str, label: str = "pipeline", config: Mapping[str, Any] | None = None) -> None:
+        """Open the store at `path`, or make it; `config` is what is told of the run besides its name.
+
+        Raises `UserError`, `LeaseHeldError` where another process has it.
+        """
+        self._config = {"pipeline": name, **(config or {})}
         self.path = path
         self.folder: Path | None = path.parent
         self._asked: queue.SimpleQueue[tuple[Callable[[SqliteStore], Any], queue.SimpleQueue[Any]] | None]
@@ -86,8 +96,20 @@ class StoreMemory:
         """Raises `UserError` where the store cannot be written: full, or taken over."""
 
         def write(store: SqliteStore) -> None:
+            _hear(store)
             with store.transaction(actor="pipeline") as tx:
                 tx.note(KIND + event.kind, {**event.data, "path": event.path})
+
+        self._ask(write)
+
+    def check(self) -> None:
+        """Raises `StoppedError` where a user has stopped this run."""
+        self._ask(_hear)
+
+    def _settle(self, status: SweepStatus, reason: str) -> None:
+        def write(store: SqliteStore) -> None:
+            with store.transaction(actor="pipeline") as tx:
+                tx.set_sweep(status=status, reason=reason)
 
         self._ask(write)
 
@@ -100,7 +122,18 @@ class StoreMemory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """However the run ends, the store says so, unless it is lost."""
+        with contextlib.suppress(UserError):
+            match error:
+                case None:
+                    self._settle(SweepStatus.FINISHED, "all stages are done")
+                case StoppedError():
+                    self._settle(SweepStatus.STOPPED, str(error))
+                case UserError():
+                    self._settle(SweepStatus.BROKEN, str(error))
+                case _:
+                    self._settle(SweepStatus.INTERRUPTED, f"interrupted by {type(error).__name__}")
         self.close()
 
     def _ask(self, what: Callable[[SqliteStore], Any]) -> Any:
@@ -119,8 +152,12 @@ class StoreMemory:
             if SqliteStore.exists(self.path):
                 store = SqliteStore.open(self.path)
             else:
-                store = SqliteStore.create(self.path, name, {"pipeline": name})
+                store = SqliteStore.create(self.path, name, self._config)
             store.acquire_lease(label, LEASE_TTL_S)
+            with store.transaction(actor="pipeline") as tx:
+                for command in list(store.state.commands.values()):
+                    tx.finish_command(command.id, "refused", "it came while nobody ran this; running it goes on")
+                tx.set_sweep(status=SweepStatus.RUNNING, reason="", config=self._config)
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
             opened.put(error)
             return
@@ -141,9 +178,27 @@ class StoreMemory:
             except queue.Empty:
                 try:
                     store.heartbeat()
+                    _hear(store)
+                except StoppedError:  # said at the next record, too
+                    pass
                 except UserError as error:  # said at the next record, which then writes nothing
                     self._lost = error
                 continue
             if asked is None:
                 return
             yield asked
+
+
+def _hear(store: SqliteStore) -> None:
+    """Answer what users have asked. Raises `StoppedError` once one of them has stopped the run."""
+    store.refresh()
+    if store.state.commands:
+        with store.transaction(actor="pipeline") as tx:
+            for command in list(store.state.commands.values()):
+                if command.verb == "stop":
+                    tx.set_sweep(status=SweepStatus.STOPPING, reason=f"stopped by {command.actor}")
+                    tx.finish_command(command.id, "done", "it stops; what runs inside is told as well")
+                else:
+                    tx.finish_command(command.id, "refused", f"{command.verb} is for sweeps; this is an experiment")
+    if store.state.status is SweepStatus.STOPPING:
+        raise StoppedError(f"{store.state.name} was {store.state.reason}; run it again to go on")

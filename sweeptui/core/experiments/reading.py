@@ -111,12 +111,10 @@ def _attributes(code: CodeType, parameter: str) -> Iterator[str]:
     if guarded or any(step.opname.startswith("STORE_") and step.argval == parameter for step in steps):
         return  # it looks before it reads, or the name soon means something else
     for step, following in itertools.pairwise(steps):
+        if not step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
+            continue
         loaded = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
-        if (
-            step.opname.startswith(("LOAD_FAST", "LOAD_DEREF"))
-            and loaded == parameter
-            and following.opname in ("LOAD_ATTR", "LOAD_METHOD")
-        ):
+        if loaded == parameter and following.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             yield following.argval
     for const in code.co_consts:
         if isinstance(const, CodeType) and parameter in const.co_freevars:

@@ -13,7 +13,7 @@ from sweeptui.core.errors import UserError, hint, shown
 from sweeptui.core.experiments import caching
 from sweeptui.core.experiments.contracts import Context, Contract
 from sweeptui.core.experiments.interrupt import StageTimeoutError, call_within
-from sweeptui.core.experiments.memory import Event, Forgetful
+from sweeptui.core.experiments.memory import Event, Forgetful, StoppedError
 from sweeptui.core.experiments.pipeline import Loop, Node, Pipeline, PipelineError, Ref, Stage, input_types, is_type
 from sweeptui.core.experiments.reading import reads
 
@@ -175,6 +175,8 @@ class Runner:
             self.memory.record(Event("attempt", path, {"attempt": attempt}))
             try:
                 return self._attempt(stage, path, context), attempt
+            except StoppedError:
+                raise
             except Exception as error:
                 message = self._failed(stage, path, attempt, error)
                 if attempt <= stage.hooks.retry:

@@ -25,7 +25,8 @@ class RandomOptimizer:
     """Uniform draws from the unit cube.
 
     The draw for trial k depends on (space, seed, k) alone, whatever the other trials gave, except that a finite space
-    is sampled without replacement. Goals and settings have no say in it. Where fewer than `n` configurations are left
+    is sampled without replacement; one in which nothing is searched is repeated, so that trials differ in their seeds
+    alone. Goals and settings have no say in it. Where fewer than `n` configurations are left
     it returns those, and raises `SpaceExhaustedError` when there are none.
     """
 
@@ -37,6 +38,8 @@ class RandomOptimizer:
         self._seed = seed
 
     def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
+        if not self._space.axes:
+            return [Suggestion(self._space.center(), {"method": "random"}) for _ in range(n)]
         used = used_configurations(self._space, history) if self._space.cardinality is not None else set()
 
         def draw(number: int) -> Suggestion:

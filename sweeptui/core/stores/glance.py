@@ -27,7 +27,8 @@ BUSY_TIMEOUT_S = 0.1
 """A glance does not wait for others."""
 _BEST = (
     SELECT_TRIALS + " WHERE status IN ('completed', 'stopped') AND typeof(score) IN ('real', 'integer')"
-    " AND abs(score) <= ? ORDER BY {sign} score, cost IS NULL, cost, number LIMIT 2"
+    " AND abs(score) <= ? AND coalesce(json_extract(provenance, '$.method'), '') <> 'validation'"
+    " ORDER BY {sign} score, cost IS NULL, cost, number LIMIT 2"
 )
 
 

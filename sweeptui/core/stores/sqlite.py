@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERBS", "Options", "SqliteStore", "Transaction"]
 
-VERBS = frozenset({"pause", "resume", "kill", "requeue", "inject", "unqueue", "stop", "set", "evaluate"})
+VERBS = frozenset({"pause", "resume", "kill", "requeue", "inject", "unqueue", "stop", "set", "evaluate", "validate"})
 """What may be asked of a sweep with `submit`."""
 
 

@@ -64,7 +64,7 @@ class OptunaOptimizer:
         self._sampler_class = _sampler_class(self._name)
         if len(self._goals) > 1 and self._name in ONE_OBJECTIVE:
             raise UserError(f"method: {self._method!r} searches for one metric alone; use 'optuna:NSGAIISampler'")
-        self._axes = {name: _distribution(space.distributions[name]) for name in space.axes}
+        self._axes = {name: distribution_of(space.distributions[name]) for name in space.axes}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._sampler(0)
@@ -108,16 +108,7 @@ class OptunaOptimizer:
             study.tell(trial, event.scores)
 
     def _values(self, event: Event) -> dict[str, Any]:
-        return {name: self._value(name, event.params[name]) for name in self._axes}
-
-    def _value(self, name: str, value: Any) -> Any:
-        """Ours in Optuna's terms: as it is, the index of a choice, or the place on the unit axis."""
-        ours = self._space.distributions[name]
-        if isinstance(ours, Uniform | LogUniform | Integer):
-            return value
-        if ours.cardinality is not None:
-            return ours.index(value)
-        return ours.to_unit(value)
+        return {name: told_value(self._space.distributions[name], event.params[name]) for name in self._axes}
 
     def _unit(self, name: str, value: Any) -> float:
         ours = self._space.distributions[name]
@@ -126,7 +117,17 @@ class OptunaOptimizer:
         return float(value) if ours.cardinality is None else ours.place(int(value))
 
 
-def _distribution(ours: Distribution) -> BaseDistribution:
+def told_value(ours: Distribution, value: Any) -> Any:
+    """A value in the terms of `distribution_of`: as it is, the index of a choice, or the place on the unit axis."""
+    if isinstance(ours, Uniform | LogUniform | Integer):
+        return value
+    if ours.cardinality is not None:
+        return ours.index(value)
+    return ours.to_unit(value)
+
+
+def distribution_of(ours: Distribution) -> BaseDistribution:
+    """What Optuna is told of a parameter that is searched for."""
     if isinstance(ours, Integer):
         return IntDistribution(int(ours.min), int(ours.max))
     if isinstance(ours, Uniform | LogUniform):

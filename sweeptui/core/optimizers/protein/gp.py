@@ -101,6 +101,7 @@ class GaussianProcess:
         self._kernel = kernel
         self._shares = shares
         self.hyperparameters = hyperparameters
+        self._feature_axis = feature_axis
         self._inverse_scale = np.exp(-hyperparameters.log_lengthscales)[feature_axis]
         self._x = x * self._inverse_scale
         self._y = y
@@ -127,6 +128,31 @@ class GaussianProcess:
         """Mean and deviation, noise included, of each observation given all others (Sundararajan and Keerthi 2001)."""
         precision = self._inverse.diagonal()
         return self._y - self._weights / precision, np.sqrt(self.variance / precision)
+
+    def covariance_of_lengthscales(self, rows: NDArray[np.int_]) -> Array:
+        """How far their logarithms are known: Laplace's approximation of the posterior, given these observations.
+
+        A direction that the data say nothing about, or that a bound holds, has the prior's variance.
+        """
+        shares = None if self._shares is None else self._shares[rows]
+        x = self._x[rows] / self._inverse_scale
+        return _laplace(_Posterior(x, self._y[rows], self._feature_axis, self._kernel, shares), self.hyperparameters)
+
+    def averages(self, x: Array, groups: int) -> tuple[Array, Array]:
+        """Means and covariance (without noise) of the function's average over each of `groups` equal parts of the rows.
+
+        So an average over configurations is as sure as it is, and not as its single points are.
+        """
+        size = len(x) // groups
+        scaled = x * self._inverse_scale
+        cross = self._kernel.of(_squared_distances(scaled, self._x))[0].reshape(groups, size, -1).mean(axis=1)
+        parts = scaled.reshape(groups, size, -1)
+        own = np.empty((groups, groups))
+        for one in range(groups):
+            among = self._kernel.of(_squared_distances(parts[one], scaled))[0]
+            own[one] = among.reshape(size, groups, size).mean(axis=(0, 2))
+        covariance = self.variance * (own - cross @ self._inverse @ cross.T)
+        return self.mean + cross @ self._weights, (covariance + covariance.T) / 2
 
     def believe(self, x: Array) -> None:
         """Take the model's own mean at `x` as observed (Kriging believer): the mean stays, the uncertainty goes.
@@ -197,6 +223,23 @@ def fit(
     if best is None:
         raise ModelError("the likelihood of the data is not finite")
     return Hyperparameters.of(best[1], posterior.axes), -best[0]
+
+
+def _laplace(posterior: _Posterior, found: Hyperparameters) -> Array:
+    """The inverse of the curvature of the log posterior, by central differences of its gradient."""
+    at = posterior.start(found)
+    rows = []
+    for index in range(len(at)):
+        step = np.zeros_like(at)
+        step[index] = CURVATURE_STEP
+        rows.append((posterior(at + step)[1] - posterior(at - step)[1]) / (2 * CURVATURE_STEP))
+    curvature = np.array(rows)
+    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    inverse: Array = (vectors / np.maximum(values, 1 / LENGTH_PRIOR_VARIANCE)) @ vectors.T
+    return inverse[: posterior.axes, : posterior.axes]
+
+
+CURVATURE_STEP = 1e-3
 
 
 class _Posterior:

@@ -94,6 +94,7 @@ class Surrogate(Search["Draw"]):
     ) -> None:
         super().__init__(axes, options.global_search_scale)
         self._options = options
+        self.kept = kept
         self._features = features = axes.features(points)
         self._success = Success.learnt(features, axes.features(failed), axes.feature_axis)
         self.front = complete_front(scores, costs, shares)
@@ -103,14 +104,15 @@ class Surrogate(Search["Draw"]):
         self._seen = float(scores[kept].min()), float(scores[kept].max())
         self.costs = standardise_costs(costs, own)
         partial = shares[kept] if (shares[kept] < 1).any() else None
-        self._explanations = explain(axes, features, scores[kept], partial)
+        self.explanations = explain(axes, features, scores[kept], partial)
+        """The ways to see the scores that are believed, the one with the most evidence first."""
         ours = own[kept]
         self._cost_gp = None
         if not self.costs.constant:
             self._cost_gp = regress(axes, features[ours], self.costs.values[kept][ours])
         # What an unfinished trial would have reached is a guess: it is nothing to improve on while others have ended.
         proven = np.flatnonzero(shares[kept] == 1) if (shares[kept] == 1).any() else np.arange(len(kept))
-        means = [each.model.predict_mean(features[proven]) for each in self._explanations]
+        means = [each.model.predict_mean(features[proven]) for each in self.explanations]
         self._best_means = [float(mean.max()) for mean in means]
         self.incumbent = int(kept[proven[int(means[0].argmax())]])
         """Index of the observed point with the best posterior mean: with noise, the best score is often luck."""
@@ -123,7 +125,7 @@ class Surrogate(Search["Draw"]):
         if len(points) == 0:
             return
         features = self._axes.features(points)
-        for which, each in enumerate(self._explanations):
+        for which, each in enumerate(self.explanations):
             expected = float(each.model.predict_mean(features).max())
             self._best_means[which] = max(self._best_means[which], expected)
             each.model.believe(features)
@@ -132,14 +134,14 @@ class Surrogate(Search["Draw"]):
         """The score to expect at a point, and half the width of the middle 68%, in the unit of `scores`."""
         features = self._axes.features(point[None, :])
         parts = []
-        for each in self._explanations:
+        for each in self.explanations:
             mean, std = each.model.predict(features)
             parts.append((each.weight, float(mean[0]), math.hypot(float(std[0]), each.model.noise_std), each.warped))
         return expected(parts, len(self._features), self._seen)
 
     def _judge(self, points: Array, draw: Draw) -> Ranked:
         features = self._axes.features(points)
-        predictions = [each.model.predict(features) for each in self._explanations]
+        predictions = [each.model.predict(features) for each in self.explanations]
         log_cost = np.zeros(len(points)) if self._cost_gp is None else self._cost_gp.predict_mean(features)
         values = [self._acquisition(k, *of, log_cost, draw)[0] for k, of in enumerate(predictions)]
         value = self._combined(values)[0]
@@ -154,7 +156,7 @@ class Surrogate(Search["Draw"]):
 
         Improvements are averaged, as they are expectations: a log of a mean. What is no logarithm is averaged itself.
         """
-        weights = np.array([each.weight for each in self._explanations])[:, None]
+        weights = np.array([each.weight for each in self.explanations])[:, None]
         if self._options.acquisition == "ucb":
             return (weights * values).sum(axis=0), weights
         together = logsumexp(values, axis=0, b=weights)
@@ -186,7 +188,7 @@ class Surrogate(Search["Draw"]):
         if costly is not None:
             log_cost, _, cost_slope, _ = costly.gradients(features)
         values, slopes = [], []
-        for which, each in enumerate(self._explanations):
+        for which, each in enumerate(self.explanations):
             mean, std, mean_slope, std_slope = each.model.gradients(features)
             value, by_mean, by_std, by_cost = self._acquisition(
                 which, np.array([mean]), np.array([std]), np.array([log_cost]), draw

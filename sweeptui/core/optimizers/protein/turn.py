@@ -105,6 +105,12 @@ class Turn(ABC, Generic[Models]):
     def _predicted(self, models: Models, point: Array) -> dict[str, Any]:
         """What the provenance says of a candidate's scores, in the user's signs."""
 
+    def models(self) -> Models:
+        """The models as they were fitted, and what this turn has believed since. Raises `ModelError`."""
+        if self._models is None:
+            self._models = self._fitted()
+        return self._models
+
     def suggest(self, number: int) -> Suggestion:
         suggestion = self._choose(number)
         self._used.add(configuration_key(self._space, suggestion.params))
@@ -153,9 +159,7 @@ class Turn(ABC, Generic[Models]):
         return Suggestion(params, {"method": "resample", "resample_of": chosen.number})
 
     def _model(self, number: int) -> Suggestion:
-        if self._models is None:
-            self._models = self._fitted()
-        models = self._models
+        models = self.models()
         models.believe(self._unbelieved)
         self._unbelieved = self._unbelieved[:0]
         rng = np.random.default_rng(stream_seed(self._seed, number, "protein"))
