@@ -11,7 +11,7 @@ import click
 
 from sweeptui.cli.options import at_option, json_option, moment_at, root_option, sweep_argument, sweep_to_read
 from sweeptui.core.errors import UserError
-from sweeptui.folders import by_path
+from sweeptui.folders import by_path, is_experiment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,10 @@ def attach(
     SWEEP may also be the path of a sweep's folder, or of a file that `export --format sweep` has written: those are
     only read.
     """
+    if not by_path(sweep) and is_experiment(root, sweep) and not browser_tab:
+        if at is not None:
+            raise UserError(f"--at is of a sweep, and {sweep} is an experiment; attach to one of its sweeps instead")
+        return _attach_to_experiment(sweep, root, plain=headless_wanted(headless, as_json), read_only=read_only)
     path = sweep_to_read(root, sweep)
     read_only = read_only or by_path(sweep)
     # What each needs is imported where it is needed: Textual is not for those who run headless.
@@ -85,6 +89,17 @@ def replay(*, sweep: str, speed: float | None, at: str | None, root: Path) -> in
 
     opened = sweep if by_path(sweep) else ""
     return run_cockpit(None, path, read_only=bool(opened), start=start, speed=speed or 0.0, opened=opened)
+
+
+def _attach_to_experiment(name: str, root: Path, *, plain: bool, read_only: bool) -> int:
+    """Show its tree, from which each of its sweeps is opened. Raises `UserError`."""
+    if plain or read_only:
+        what = "without a terminal" if plain else "read-only"
+        raise UserError(f"{name} is an experiment, which is not shown {what}; attach to one of its sweeps instead")
+    from sweeptui.app.home import run_home  # noqa: PLC0415 - as above
+    from sweeptui.cli.run import read_words  # noqa: PLC0415 - it needs this module
+
+    return run_home(root, read_words, inside=name)
 
 
 def headless_wanted(asked: bool, as_json: bool) -> bool:
