@@ -79,14 +79,17 @@ def sweep_frame(
     screen: str = "main",
     trial: int | None = None,
     clock: Callable[[], float] = time.time,
+    start: int | None = None,
 ) -> Frame:
     """A frame of the cockpit of the sweep in `folder`, with the cursor on `trial`. Raises `UserError`.
+
+    `start`: as it was at that row of its journal.
 
     `size` is columns and lines. With a `clock` that stands still, the same sweep gives the same frame.
     """
     if screen not in SCREENS:
         raise UserError(f"screen is {screen!r}; it can be {', '.join((*SCREENS, *HOME_SCREENS))}")
-    app = Cockpit(folder, utf8=True, clock=clock, read_only=SEEN)
+    app = Cockpit(folder, utf8=True, clock=clock, read_only=SEEN, start=start)
     # Whatever is pressed, nothing is entered into the store; and yet it looks like a window that could.
     app.read_only, app.header.read_only, app.keys.read_only = "", False, False
 
@@ -115,10 +118,16 @@ def _read(app: Cockpit) -> bool:
 
 
 def home_frame(
-    root: Path, read: Read, size: tuple[int, int], *, screen: str = "sweeps", clock: Callable[[], float] = time.time
+    root: Path,
+    read: Read,
+    size: tuple[int, int],
+    *,
+    screen: str = "sweeps",
+    inside: str = "",
+    clock: Callable[[], float] = time.time,
 ) -> Frame:
-    """A frame of the start screen, or of its form; for `read`, see `Home`."""
-    app = Home(root, read, utf8=True, clock=clock)
+    """A frame of the start screen, `inside` an experiment, or of its form; for `read`, see `Home`."""
+    app = Home(root, read, inside=inside, utf8=True, clock=clock)
 
     async def look(pilot: Pilot[Any]) -> None:
         await _until(pilot, lambda: app.looked)
