@@ -27,8 +27,9 @@ CONSTANTS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {
     "cost": (("surrogate", "COST_WEIGHT", 0.0),),
     "front": (("turn", "choose_centres", lambda front, incumbent: [incumbent]),),
     "adaptive-reach": (("candidates", "FINEST", 0.0),),
-    "gradients": (("search", "Search._climb", lambda self, start, draw, *, bounded: start),),
+    "gradients": (("search", "Search._climb", lambda self, start, draw, reach, region: start),),
     "neighbours": (("search", "ROUNDS", 0),),
+    "turns": (("focus", "LEAST_TRIALS", 1_000_000),),
     "beliefs": (("surrogate", "Surrogate.believe", lambda self, points: None),),
 }
 """Part -> (module, name, what it is set to)."""

@@ -44,7 +44,17 @@ HELD_OUT = (
     "bbob-f2-d10-i7",
 )
 """The group `held`: functions, instances and data sets on which no version of Protein was developed."""
+FRESH = (
+    *(f"bbob-f{function}-d5-i2" for function in (3, 4, 7, 8, 11, 12, 14, 18, 21)),
+    "bbob-f13-d5-i3",
+    *("bbob-f1-d10-i2", "bbob-f17-d10-i2", "bbob-f9-d3-i2", "bbob-f16-d3-i2", "bbob-f24-d3-i2", "bbob-f22-d2-i2"),
+    *("mixint-f1-d5-i2", "mixint-f7-d5-i2", "mixint-f8-d5-i2", "mixint-f15-d5-i2", "mixint-f13-d10-i2"),
+    *("lcb-126026", "lcb-167168", "lcb-189862", "lcb-189906"),
+    *("ml-bc-logreg", "ml-bc-svm", "ml-iris-mlp"),
+)
+"""The group `fresh`: instances, and mostly functions, that came after the version of Protein measured on them."""
 GROUPS = {
+    "fresh": FRESH,
     "held": HELD_OUT,
     "ml": ("ml-bc-hgb", "ml-bc-logreg", "ml-digits-mlp", "ml-digits-svm", "ml-bc-rf", "ml-iris-mlp"),
     "lcb": tuple(f"lcb-{data}" for data in LCBENCH_OPTIMA),
@@ -99,7 +109,7 @@ class Task:
 
 
 def names(group: str) -> list[str]:
-    """Of a group: bbob2, bbob3, bbob5, bbob10, mixint5, mixint10, ml, lcb or held."""
+    """Of a group: bbob2, bbob3, bbob5, bbob10, mixint5, mixint10, ml, lcb, fresh or held."""
     if group in GROUPS:
         return list(GROUPS[group])
     suite = group.rstrip("0123456789")

@@ -32,12 +32,12 @@ def score(params: Params) -> float:
 
 def suggested(part: str, seed: int) -> list[Params]:
     rng = random.Random(seed)
-    rows = [SPACE.sample(rng) for _ in range(17)]
-    seen = tuple(Observation(k, row, score(row), 1.0 + row["layers"] ** 2) for k, row in enumerate(rows[:14], 1))
-    pending = tuple(PendingTrial(14 + k, row) for k, row in enumerate(rows[14:], 1))
+    rows = [SPACE.sample(rng) for _ in range(27)]
+    seen = tuple(Observation(k, row, score(row), 1.0 + row["layers"] ** 2) for k, row in enumerate(rows[:24], 1))
+    pending = tuple(PendingTrial(24 + k, row) for k, row in enumerate(rows[24:], 1))
     optimizer = ProteinOptimizer(SPACE, goal="maximize", settings=SETTINGS.get(part, {}), seed=1)
     first = [suggestion.params for suggestion in optimizer.suggest(History(), 1, 2)]
-    return first + [suggestion.params for suggestion in optimizer.suggest(History(seen, (), pending), 18, 2)]
+    return first + [suggestion.params for suggestion in optimizer.suggest(History(seen, (), pending), 28, 2)]
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -29,10 +29,10 @@ def test_stopped_trials_are_learnt_from_and_are_no_final_scores() -> None:
     places = sorted((SQUARE.sample(rng) for _ in range(24)), key=bump, reverse=True)
     stopped = [unfinished(k, params, (0.1, 0.3)[k % 2], 4.0) for k, params in enumerate(places[:20], 1)]
     ended = [Observation(20 + k, params, bump(params), 1.0) for k, params in enumerate(places[20:], 1)]
-    found = one(protein(), History((*stopped, *ended)), 30)
-    blind = one(protein(), History(tuple(ended)), 30)
+    found = one(protein(), History((*stopped, *ended)), 41)
+    blind = one(protein(), History(tuple(ended)), 41)
     taken_for_final = one(
-        protein(), History((*(Observation(o.number, o.params, o.score, o.cost) for o in stopped), *ended)), 30
+        protein(), History((*(Observation(o.number, o.params, o.score, o.cost) for o in stopped), *ended)), 41
     )
     best = max(bump(params) for params in places[20:])
     assert best < -0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -46,6 +47,16 @@ class Ranked:
         return np.lexsort((-self.value, np.where(self.over_cost, self.cost, 0.0), self.over_cost))
 
 
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What a search stays within, on the numeric axes."""
+
+    centre: Array
+    """A point of the cube."""
+    factor: float
+    """On a local search's reach, in each direction."""
+
+
 class Search(ABC, Generic[Drawn]):
     """Candidates are judged, the best climb the gradient, and their discrete neighbours are tried."""
 
@@ -62,13 +73,18 @@ class Search(ABC, Generic[Drawn]):
     def _wanted(self, features: Array, draw: Drawn) -> tuple[float, Array]:
         """How much one row of features is wanted, and the gradient of that."""
 
-    def rank(self, near: Array, anywhere: Array, draw: Drawn) -> Ranked:
-        """Judge the candidates, and those that the best of them climb to: those of `near` within their reach."""
+    def rank(self, near: Array, anywhere: Array, draw: Drawn, region: Region | None = None) -> Ranked:
+        """Judge the candidates, and those that the best of them climb to: those of `near` within their reach.
+
+        Where there is a `region`, nothing climbs out of it.
+        """
         first = self._judge(self._axes.snap(np.concatenate([near, anywhere])), draw)
-        starts = self._starts(first)
-        climbed = np.array([self._climb(first.points[start], draw, bounded=start < len(near)) for start in starts])
-        climbed = self._axes.snap(climbed)
-        parts = [first, self._judge(climbed, draw)]
+        starts = self._starts(first, APART if region is None else APART * min(1.0, region.factor))
+        reaches = [1.0 if start < len(near) else math.inf for start in starts]
+        climbed = [
+            self._climb(first.points[start], draw, reach, region) for start, reach in zip(starts, reaches, strict=True)
+        ]
+        parts = [first, self._judge(self._axes.snap(np.array(climbed)), draw)]
         for _ in range(ROUNDS):
             best = parts[-1].points[parts[-1].order[:2]]
             near = self._axes.neighbours(best)
@@ -77,24 +93,24 @@ class Search(ABC, Generic[Drawn]):
             parts.append(self._judge(near, draw))
         if len(parts) > 2:
             whole = _joined(parts)
-            again = [self._climb(start, draw, bounded=True) for start in whole.points[whole.order[:2]]]
+            again = [self._climb(start, draw, 1.0, region) for start in whole.points[whole.order[:2]]]
             parts.append(self._judge(self._axes.snap(np.array(again)), draw))
         return _joined(parts)
 
-    def _starts(self, ranked: Ranked) -> list[int]:
+    def _starts(self, ranked: Ranked, apart: float) -> list[int]:
         """The most wanted candidates that are not all in one place."""
-        apart = (APART**2) * self._axes.count
+        least = (apart**2) * self._axes.count
         chosen: list[int] = []
         for index in ranked.order[:400].tolist():
             point = ranked.points[index]
-            if all(((point - ranked.points[other]) ** 2).sum() > apart for other in chosen):
+            if all(((point - ranked.points[other]) ** 2).sum() > least for other in chosen):
                 chosen.append(index)
                 if len(chosen) == CLIMBED:
                     break
         return chosen
 
-    def _climb(self, start: Array, draw: Drawn, *, bounded: bool) -> Array:
-        """Gradient ascent on the numeric axes, within the local reach or in the whole cube."""
+    def _climb(self, start: Array, draw: Drawn, reach: float, region: Region | None) -> Array:
+        """Gradient ascent on the numeric axes, at most `reach` times the local one away, and within the region."""
         numeric = self._axes.numeric_features
         if not numeric.any():
             return start
@@ -105,14 +121,18 @@ class Search(ABC, Generic[Drawn]):
             value, slope = self._wanted(features, draw)
             return -value, -slope[numeric]
 
-        reach = self._axes.numeric_radius * self._search_scale if bounded else 1.0
         first = features[numeric].copy()
+        centre, factor = (first, reach) if region is None else (region.centre[~self._axes.categorical], region.factor)
+        furthest = (
+            np.minimum(self._axes.numeric_radius * self._search_scale * factor, 1.0) if factor < math.inf else 1.0
+        )
+        low, high = (centre - furthest).clip(0.0, 1.0), (centre + furthest).clip(0.0, 1.0)
         found = minimize(
             loss,
-            first,
+            first.clip(low, high),
             jac=True,
             method="L-BFGS-B",
-            bounds=list(zip((first - reach).clip(0.0, 1.0), (first + reach).clip(0.0, 1.0), strict=True)),
+            bounds=list(zip(low, high, strict=True)),
             options={"maxiter": CLIMB_ITERATIONS, "ftol": 1e-7},
         )
         features[numeric] = found.x if np.isfinite(found.x).all() else first

@@ -27,6 +27,8 @@ from sweeptui.core.optimizers.protein.targets import LogCosts, complete_front, s
 from sweeptui.core.optimizers.protein.warp import Warped, warps
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from sweeptui.core.optimizers.protein.axes import Axes
@@ -58,6 +60,8 @@ class Draw:
     margin: float
     optimism: float
     cost_target: float
+    shape: float | None = None
+    """Which of the shapes to see the scores in, from 0 to 1; None for all explanations."""
 
     @classmethod
     def of(cls, options: ProteinSettings, rng: np.random.Generator) -> Draw:
@@ -141,22 +145,32 @@ class Surrogate(Search["Draw"]):
 
     def _judge(self, points: Array, draw: Draw) -> Ranked:
         features = self._axes.features(points)
-        predictions = [each.model.predict(features) for each in self.explanations]
+        asked = self._asked(draw)
+        predictions = [self.explanations[which].model.predict(features) for which in asked]
         log_cost = np.zeros(len(points)) if self._cost_gp is None else self._cost_gp.predict_mean(features)
-        values = [self._acquisition(k, *of, log_cost, draw)[0] for k, of in enumerate(predictions)]
-        value = self._combined(values)[0]
+        values = [
+            self._acquisition(which, *of, log_cost, draw)[0] for which, of in zip(asked, predictions, strict=True)
+        ]
+        value = self._combined(values, asked)[0]
         if self._success is not None:
             value = value + self._success.log_chance(features)
         cost = np.exp(log_cost * self.costs.spread + self.costs.centre)
         over = over_limit(self._cap, cost, features, self._cost_gp, self.costs)
         return Ranked(points, *predictions[0], cost, value, over)
 
-    def _combined(self, values: list[Array]) -> tuple[Array, Array]:
+    def _asked(self, draw: Draw) -> dict[int, float]:
+        """The explanations that count in this trial, by their numbers, and how much."""
+        if draw.shape is None:
+            return {which: each.weight for which, each in enumerate(self.explanations) if each.weight > 0}
+        leading = [which for which, each in enumerate(self.explanations) if each.leads]
+        return {leading[min(int(draw.shape * len(leading)), len(leading) - 1)]: 1.0}
+
+    def _combined(self, values: list[Array], asked: Mapping[int, float]) -> tuple[Array, Array]:
         """One value out of each explanation's, and the weight that each has in its gradient.
 
         Improvements are averaged, as they are expectations: a log of a mean. What is no logarithm is averaged itself.
         """
-        weights = np.array([each.weight for each in self.explanations])[:, None]
+        weights = np.array(list(asked.values()))[:, None]
         if self._options.acquisition == "ucb":
             return (weights * values).sum(axis=0), weights
         together = logsumexp(values, axis=0, b=weights)
@@ -188,14 +202,15 @@ class Surrogate(Search["Draw"]):
         if costly is not None:
             log_cost, _, cost_slope, _ = costly.gradients(features)
         values, slopes = [], []
-        for which, each in enumerate(self.explanations):
-            mean, std, mean_slope, std_slope = each.model.gradients(features)
+        asked = self._asked(draw)
+        for which in asked:
+            mean, std, mean_slope, std_slope = self.explanations[which].model.gradients(features)
             value, by_mean, by_std, by_cost = self._acquisition(
                 which, np.array([mean]), np.array([std]), np.array([log_cost]), draw
             )
             values.append(value)
             slopes.append(by_mean[0] * mean_slope + by_std[0] * std_slope + by_cost[0] * cost_slope)
-        together, shares = self._combined(values)
+        together, shares = self._combined(values, asked)
         return float(together[0]), shares[:, 0] @ np.array(slopes)
 
 
@@ -204,13 +219,15 @@ class Explanation:
     """One way to see the scores: a shape and a kernel, and the model with them."""
 
     weight: float
-    """How far to believe it, beside the others."""
+    """How far to believe it, beside the others; 0 where it is there for its shape alone."""
+    leads: bool
+    """Whether no other of its shape has more evidence."""
     warped: Warped
     model: GaussianProcess
 
 
 def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = None) -> list[Explanation]:
-    """The explanations of the scores with the most evidence, the best first.
+    """The explanations of the scores with the most evidence, and the best of each shape; the best first.
 
     `shares`: of the training that each score was reached in, or `FOREIGN`; None where all are complete ones.
     """
@@ -235,14 +252,17 @@ def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = N
     weights[MAX_EXPLANATIONS:] = 0.0
     weights[weights < MIN_WEIGHT] = 0.0
     weights /= weights.sum()
+    knees = [warped.knee for _, warped, _, _ in fits]
+    leads = [knee not in knees[:index] for index, knee in enumerate(knees)]
     return [
         Explanation(
             float(weight),
+            leading,
             warped,
             GaussianProcess(features, warped.values, axes.feature_axis, kernel, found, shares),
         )
-        for weight, (_, warped, kernel, found) in zip(weights, fits, strict=True)
-        if weight > 0
+        for weight, leading, (_, warped, kernel, found) in zip(weights, leads, fits, strict=True)
+        if weight > 0 or leading
     ]
 
 

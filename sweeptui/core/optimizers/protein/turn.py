@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -19,7 +20,9 @@ from sweeptui.core.optimizers.configurations import (
 )
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
 from sweeptui.core.optimizers.protein.fidelity import FOREIGN, usable
+from sweeptui.core.optimizers.protein.focus import Focus, region_factor
 from sweeptui.core.optimizers.protein.gp import ModelError
+from sweeptui.core.optimizers.protein.search import Region
 from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
 from sweeptui.core.optimizers.protein.targets import MAX_TRAINING, complete_front, training_subset, usable_costs
 from sweeptui.core.optimizers.seeding import stream_seed
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MIN_OBSERVATIONS = 2
+IN_REGION = 512
+"""Candidates drawn within the region around the best."""
 MORE_DRAWS = 7
 """Of candidates from the whole space, where constraints forbid most of it."""
 
@@ -48,7 +53,7 @@ class Modelled(Protocol):
 
     def believe(self, points: Array) -> None: ...
 
-    def rank(self, near: Array, anywhere: Array, draw: Draw) -> Ranked: ...
+    def rank(self, near: Array, anywhere: Array, draw: Draw, region: Region | None = None) -> Ranked: ...
 
 
 Models = TypeVar("Models", bound=Modelled)
@@ -164,10 +169,9 @@ class Turn(ABC, Generic[Models]):
         self._unbelieved = self._unbelieved[:0]
         rng = np.random.default_rng(stream_seed(self._seed, number, "protein"))
         draw = Draw.of(self._options, rng)
-        near, anywhere = self._candidates(models, rng)
-        if len(near) + len(anywhere) == 0:
+        ranked, focus = self._ranked(models, number, draw, rng)
+        if ranked is None:
             return self._random(number, "drawn at random because the constraints allow next to nothing")
-        ranked = models.rank(near, anywhere, draw)
         for index in ranked.order:
             params = self._space.decode(ranked.points[index].tolist())
             if not is_new(self._space, params, self._used):
@@ -176,6 +180,7 @@ class Turn(ABC, Generic[Models]):
                 "method": "protein",
                 "acquisition": self.acquisition,
                 "n_observations": self._trials,
+                **focus,
             }
             provenance |= self._predicted(models, ranked.points[index])
             # Before the sweep's own first trial nothing is known of its costs.
@@ -190,6 +195,14 @@ class Turn(ABC, Generic[Models]):
                 )
             return Suggestion(params, provenance)
         return self._random(number, "drawn at random because every candidate of the model was tried or is forbidden")
+
+    def _ranked(
+        self, models: Models, number: int, draw: Draw, rng: np.random.Generator
+    ) -> tuple[Ranked | None, dict[str, str]]:
+        """The candidates of this trial, None where there are none; and what the provenance says of where it looked."""
+        del number
+        near, anywhere = self._candidates(models, rng)
+        return (models.rank(near, anywhere, draw) if len(near) + len(anywhere) else None), {}
 
     def _candidates(self, models: Models, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Around what is good, and from the whole space, where the constraints allow it."""
@@ -253,6 +266,33 @@ class ScoreTurn(Turn[Surrogate]):
     def _centres(self, models: Surrogate, rng: np.random.Generator) -> Sequence[int]:
         del rng
         return [int(index) for index in choose_centres(models.front, models.incumbent)]
+
+    def _ranked(
+        self, models: Surrogate, number: int, draw: Draw, rng: np.random.Generator
+    ) -> tuple[Ranked | None, dict[str, str]]:
+        focus = Focus.of(number, self._trials, self._axes.count)
+        told = {"focus": focus.value}
+        if focus is Focus.REGION:
+            region = self._region(models)
+            scale = self._options.global_search_scale * region.factor
+            near = self._allowed(around(region.centre[None, :], self._axes, scale, IN_REGION, rng))
+            ranked = models.rank(near, near[:0], draw, region) if len(near) else None
+            if ranked is not None and not ranked.over_cost.all():
+                return ranked, told
+            told = {
+                "focus": Focus.EVERYTHING.value
+            }  # the best lies where the constraints or the cost limit let none be
+        if focus is Focus.SHAPE:
+            draw = replace(draw, shape=float(rng.random()))
+        return super()._ranked(models, number, draw, rng)[0], told
+
+    def _region(self, models: Surrogate) -> Region:
+        """Around the incumbent, as wide as complete trials have made it."""
+        complete = [observation for observation in self._observations if observation.fidelity >= 1]
+        points = self._points([observation.params for observation in complete])
+        factor = region_factor(points, self._scores(complete), self._axes, self._options.global_search_scale)
+        [centre] = self._points([self._rows[models.incumbent].params])
+        return Region(centre, factor)
 
     def _predicted(self, models: Surrogate, point: Array) -> dict[str, Any]:
         mean, std = models.expected(point)
