@@ -58,7 +58,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name in ("mymodule.py", "sweeps.py"):
         (folder / name).write_text(MODULE)
     for recipe, name in (("quick_test", "calm-otter"), ("lr.yaml", "first")):
-        project.run(recipe, "--sweep-name", name, "--max-trials", "2", "--headless", "--quiet")
+        project.run(recipe, "--sweep-name", name, "--max-trials", "5", "--headless", "--quiet")
     return project
 
 
