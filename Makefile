@@ -14,15 +14,18 @@ SKY_VENV := .venv-skypilot
 SKY_STAMP := $(SKY_VENV)/.setup-stamp
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: setup dev-setup demo test slow skypilot-test check docs snapshots screenshots lock clean help
+.PHONY: setup dev-setup demo test slow skypilot-test skypilot-slow check docs snapshots screenshots \
+  skypilot-screenshots lock clean help
 
 help:
 	@echo "make demo   set up, then run sweeptui ppo --max-trials 10"
 	@echo "make test   set up, then run the tests"
 	@echo "make slow   the tests that need minutes"
 	@echo "make skypilot-test  sweeps on the real SkyPilot and a Slurm that the tests start; needs root and Debian's slurm"
+	@echo "make skypilot-slow  those of them that need many minutes"
 	@echo "make check  lint, format, types, floors"
 	@echo "make docs   the docs as a site, in build/docs"
+	@echo "make skypilot-screenshots  those of a sweep that really trains on Slurm; needs what skypilot-test needs"
 	@echo "make snapshots  what every screen looks like is recorded anew, after a change that is meant"
 	@echo "make screenshots  the pictures in screenshots/, of a real sweep; needs minutes and rsvg-convert"
 	@echo "make lock   resolve requirements.lock again (needs uv)"
@@ -50,11 +53,14 @@ test: dev-setup
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
 
 slow: dev-setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not skypilot_real"
 
 # Why tests were skipped is said at the end.
 skypilot-test: $(SKY_STAMP)
-	$(SKY_VENV)/bin/python -m pytest -m skypilot_real -rs tests/slurm
+	$(SKY_VENV)/bin/python -m pytest -m "skypilot_real and not slow" -rs --durations=0 tests/slurm
+
+skypilot-slow: $(SKY_STAMP)
+	$(SKY_VENV)/bin/python -m pytest -m "skypilot_real and slow" -rs --durations=0 tests/slurm
 
 $(SKY_STAMP): $(SKY_LOCK) pyproject.toml
 	@test -x $(SKY_VENV)/bin/python || $(PYTHON) -m venv $(SKY_VENV)
@@ -78,6 +84,10 @@ snapshots: dev-setup
 
 screenshots: setup
 	$(BIN)/python screenshots/take.py
+
+# Of a sweep whose trials really run elsewhere, on what `make skypilot-test` needs.
+skypilot-screenshots: $(SKY_STAMP)
+	$(SKY_VENV)/bin/python screenshots/take_remote.py
 
 # torch's CUDA packages are left out on purpose: pip adds them where the build of torch it takes asks for them.
 lock:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -47,10 +48,12 @@ def sweeptui(*words: str, root: Path) -> list[str]:
     return [sys.executable, "-m", "sweeptui", *words, "--root", str(root)]
 
 
-def run_until_midway(root: Path) -> subprocess.Popen[bytes]:
-    """Start the sweep and wait until it is in full swing."""
-    words = ("ppo", "--sweep-name", SWEEP, "--max-trials", str(TRIALS), "--max-parallel-jobs", "2", "--headless")
-    process = subprocess.Popen(sweeptui(*words, root=root), cwd=root, stdout=subprocess.DEVNULL)
+def run_until_midway(
+    root: Path, *words: str, done: int, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start the sweep and wait until it is in full swing: so many trials done, and another one midway."""
+    command = sweeptui("ppo", "--sweep-name", SWEEP, *words, "--headless", root=root)
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, env=env)
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         time.sleep(1)
@@ -58,9 +61,9 @@ def run_until_midway(root: Path) -> subprocess.Popen[bytes]:
         if not (folder / DATABASE).exists():
             continue
         with open_sweep(folder) as store:
-            done = sum(trial.status.terminal for trial in store.state.trials.values())
+            ended = sum(trial.status.terminal for trial in store.state.trials.values())
             shares = [(trial.step or 0) / (trial.total_steps or 1) for trial in store.state.active]
-            if done >= DONE and any(0.3 < share < 0.8 for share in shares):
+            if ended >= done and any(0.3 < share < 0.8 for share in shares):
                 return process
     process.terminate()
     sys.exit("the sweep did not come that far")
@@ -78,14 +81,22 @@ def freeze(folder: Path, root: Path) -> float:
     return time.time()
 
 
-def take(root: Path, name: str, now: float, home: Path | None) -> None:
+def take(
+    root: Path,
+    name: str,
+    now: float,
+    home: Path | None,
+    pictures: Mapping[str, Sequence[str]] = PICTURES,
+    prefix: str = "",
+) -> None:
+    """Draw the screens of a sweep; the files are named by `prefix`, screen and size."""
     with open_sweep(existing_sweep(root, name)) as store:
         active = store.state.active
         shown = str(max(active, key=lambda trial: trial.step or 0).number if active else store.state.last_trial)
     environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    for screen, sizes in PICTURES.items():
+    for screen, sizes in pictures.items():
         for size in sizes:
-            files = [HERE / f"{screen}-{size}.{kind}" for kind in ("svg", "png")]
+            files = [HERE / f"{prefix}{screen}-{size}.{kind}" for kind in ("svg", "png")]
             words = ["frame", "--screen", screen, "--size", size, "--svg", str(files[0]), "--png", str(files[1])]
             words += [] if screen in ("sweeps", "new") else [name, "--at-trial", shown]
             command = sweeptui(*words, "--now", str(now), root=root)
@@ -112,7 +123,8 @@ def main() -> None:
         for name, trials in OTHERS.items():
             words = ("quick_test", "--sweep-name", name, "--max-trials", str(trials), "--headless", "--quiet")
             subprocess.run(sweeptui(*words, root=frozen), check=True, cwd=frozen, stdout=subprocess.DEVNULL)
-        process = run_until_midway(running)
+        words = ("--max-trials", str(TRIALS), "--max-parallel-jobs", "2")
+        process = run_until_midway(running, *words, done=DONE)
         try:
             now = freeze(sweeps_dir(running) / SWEEP, frozen)
         finally:

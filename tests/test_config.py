@@ -357,6 +357,10 @@ def test_methods_and_schedulers_of_other_packages() -> None:
         ({"dispatcher_type": "lokal"}, "dispatcher_type is 'lokal'; did you mean 'local'?"),
         ({"dispatcher_type": "k8s"}, "dispatcher_type is 'k8s'; choose one of hybrid_remote_train, local, skypilot"),
         ({"scheduler": "optimising"}, "scheduler is 'optimising'; did you mean 'optimizing'?"),
+        (
+            {"skypilot": {"clusters": 2}},
+            "skypilot.clusters is set, but mode is 'managed'; set mode to 'cluster'",
+        ),
         ({"wandb": {"mode": "on"}}, "wandb.mode is 'on'; choose one of disabled, offline, online"),
         ({"wandb": {"projekt": "x"}}, "wandb.projekt is not a field; did you mean 'project'?"),
         ({"metric_source": "stdout"}, "metric_source is 'stdout'; choose one of log, report"),

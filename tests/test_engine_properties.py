@@ -169,6 +169,9 @@ class WorldDispatcher:
     def cannot_pause(self, token: str) -> str:
         return ""
 
+    def pause_ends(self, token: str) -> bool:
+        return False
+
     def pause(self, token: str) -> None:
         self._turn(token, JobPhase.PAUSED)
 

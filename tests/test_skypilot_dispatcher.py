@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from scripted_sky import Bench, FakeJob, ScriptedSky
 
+from sweeptui.core import watched
 from sweeptui.core.dispatch import DispatchError, JobPhase, Started
-from sweeptui.dispatchers.skypilot import fleet
-from sweeptui.dispatchers.skypilot.gateway import GatewayError, RemoteState
-from sweeptui.dispatchers.skypilot.task import OURS
+from sweeptui.dispatchers.skypilot import farewell, fleet
+from sweeptui.dispatchers.skypilot.gateway import GatewayError, RemoteState, Submission
+from sweeptui.dispatchers.skypilot.records import sweep_id
+from sweeptui.dispatchers.skypilot.task import OURS, warm_names
 
 S = RemoteState
 
@@ -360,6 +364,62 @@ def test_nothing_is_left_standing_when_the_sweep_ends(bench: Bench) -> None:
     bench.dispatcher.close()
     assert stray.state is S.CANCELLED
     assert bench.sky.closed == 1
+
+
+def test_clusters_that_are_kept_for_the_sweep_go_with_it_even_if_nothing_was_launched_any_more(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, mode="cluster", clusters=2)
+    names = warm_names("My Sweep", 2, sweep_id(tmp_path))
+    assert all(OURS.fullmatch(name) for name in names)
+    clusters = [FakeJob(name, "1", Submission(name, {})) for name in names]
+    bench.sky.jobs = {cluster.name: [cluster] for cluster in clusters}
+    bench.dispatcher.close()
+    assert [cluster.state for cluster in clusters] == [S.CANCELLED] * 2
+
+
+def test_what_could_not_be_taken_down_in_time_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(farewell, "LIMIT_S", 0.02)
+    bench, answer = Bench(tmp_path, mode="cluster", clusters=1), threading.Event()
+
+    def standing(suffix: str) -> list[str]:
+        assert answer.wait(60)
+        return []
+
+    bench.sky.standing = standing  # type: ignore[method-assign]
+    bench.dispatcher.close()
+    answer.set()
+    assert "sweeptui doctor lists what still stands" in caplog.text
+
+
+def test_a_job_that_waited_on_a_kept_cluster_is_preempted_with_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, mode="cluster", clusters=1)
+    bench.sky.new = lambda job: setattr(job, "state", S.QUEUED)
+    bench.dispatcher.dispatch([bench.spec()])
+    bench.until(lambda: bench.states()[-1:] == ["queued"])
+    bench.sky.the().hidden = True
+    assert bench.end().preempted
+
+
+def test_the_log_of_the_trial_that_somebody_looks_at_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "WATCHED_S", 0.01)
+    # The others' turns are far away, once each has had one.
+    monkeypatch.setattr(fleet.Fleet, "_pause_s", lambda self, took_s: 3600.0)
+    bench = Bench(tmp_path)
+    bench.dispatcher.dispatch([bench.spec(number) for number in range(1, 6)])
+    bench.until(lambda: bench.sky.calls["logs"] >= 5)
+    watched.say(tmp_path, 4)
+    bench.until(lambda: bench.sky.calls["logs"] >= 15)
+    watched.say(tmp_path, 2)
+    bench.until(lambda: sum("-0002-" in asked[0] for method, asked in bench.sky.asked if method == "logs") >= 5)
+    logs = Counter(asked[0].split("-")[3] for method, asked in bench.sky.asked if method == "logs")
+    assert {number: count for number, count in logs.items() if number not in ("0002", "0004")} == {
+        "0001": 1,
+        "0003": 1,
+        "0005": 1,
+    }
 
 
 def test_what_runs_is_left_alone_when_the_sweep_lets_go(bench: Bench) -> None:

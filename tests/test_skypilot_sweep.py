@@ -74,6 +74,54 @@ def test_a_preemption_is_a_new_attempt_and_costs_no_retry(tmp_path: Path, sky: S
         assert [job.outcome for job in jobs] == [JobOutcome.PREEMPTED, JobOutcome.COMPLETED]
 
 
+def test_a_pause_gives_the_machine_back_and_the_training_goes_on_from_its_checkpoint(
+    tmp_path: Path, sky: ScriptedSky
+) -> None:
+    def begins(job: FakeJob) -> None:
+        if "-t1-" in job.name:
+            job.report(step=1, total_steps=2, score=0.1, checkpoint="/shared/half")
+        else:
+            job.report(step=2, total_steps=2, score=0.9)
+            job.end(RemoteState.SUCCEEDED, code=0, signal=None, run_s=3.0)
+
+    sky.new = begins
+    sweep = Sweep(tmp_path)
+    tool = sweep.tool(
+        train_command=["train", "{checkpoint}"],
+        max_trials=1,
+        monitoring_interval=0.02,
+        dispatcher_type="skypilot",
+        skypilot={"checkpoints": "/shared"},
+    )
+    with sweep.running(tool):
+        sweep.until(lambda state: state.trials and state.trials[1].checkpoint)
+        assert sweep.ask("pause", trials=[1]) == (
+            "done: trial_0001 is paused: its machine is given back, and it will go on from its checkpoint"
+        )
+        assert sweep.state.trials[1].status is TrialStatus.PAUSED
+        sweep.until(lambda state: not state.running_jobs)
+        assert sky.the("-t1-").state is RemoteState.CANCELLED
+        trial = sweep.state.trials[1]
+        assert (trial.status, trial.paused_from) == (TrialStatus.PAUSED, TrialStatus.PENDING)
+        assert sweep.ask("resume", trials=[1]) == "done: trial_0001 goes on"
+        sweep.until(lambda state: state.trials[1].status.terminal)
+    trial, jobs = sweep.state.trials[1], sweep.jobs(1)
+    assert (trial.status, trial.score) == (TrialStatus.COMPLETED, 0.9)
+    assert [job.outcome for job in jobs] == [JobOutcome.INTERRUPTED, JobOutcome.COMPLETED]
+    assert [job.argv for job in jobs] == [("train", ""), ("train", "/shared/half")]
+    sweep.assert_consistent()
+
+
+def test_without_checkpoints_it_is_said_why_there_is_no_pause(tmp_path: Path, sky: ScriptedSky) -> None:
+    sweep = Sweep(tmp_path)
+    with sweep.running(sweep.tool(max_trials=1, monitoring_interval=0.02, dispatcher_type="skypilot")):
+        sweep.until(lambda state: any(job.slot.get("state") == "running" for job in state.jobs.values()))
+        assert sweep.ask("pause", trials=[1]) == (
+            "refused: trial_0001 runs on SkyPilot without skypilot.checkpoints, so it cannot be paused; kill it, and "
+            "requeue it later"
+        )
+
+
 def test_a_parameter_decides_where_a_trial_runs(tmp_path: Path, sky: ScriptedSky) -> None:
     sky.new = succeeds
     parameters = {"x": {"distribution": "categorical", "values": ["here", "there"]}}
@@ -213,7 +261,33 @@ def test_the_cockpit_shows_how_far_another_machine_is_and_greys_out_pause() -> N
     priced = job(state="running", infra="aws/us-east-1", id="7", usd_h=2.5, usd=1.234, recoveries=2)
     assert wording.slot(priced.slot) == "aws/us-east-1 #7 $2.50/h $1.23 so far moved 2 x"
     snapshot = SimpleNamespace(running={1: priced})
-    assert "cannot be paused" in _pausable(snapshot, trial)  # type: ignore[arg-type]
+    assert "without skypilot.checkpoints: it cannot be paused" in _pausable(snapshot, trial)  # type: ignore[arg-type]
+    snapshot.running = {1: job(state="running", pausable=True)}
+    assert _pausable(snapshot, trial) == ""  # type: ignore[arg-type]
+
+
+def test_a_window_says_whose_log_is_wanted_first_where_that_is_elsewhere(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from sweeptui.app.watcher import Watcher
+    from sweeptui.core.trial import Job, JobState
+    from sweeptui.core.watched import Watched
+
+    def job(number: int, **slot: Any) -> Job:
+        return Job(number, number, Stage.TRAIN, 1, 0.0, state=JobState.RUNNING, slot=slot)
+
+    state: Any = SimpleNamespace(running_jobs={1: job(1, index=0), 2: job(2, on="skypilot"), 3: job(3, on="skypilot")})
+    window, said = Watcher(tmp_path, lambda message: None, runs_here=False), Watched(tmp_path)
+    seen = []
+    for selected in (1, None, 2, 4, 3):
+        window.look_at(frozenset(), selected)
+        window._say_watched(state)
+        seen.append(said.trial)
+    assert seen == [None, None, 2, 2, 3]
+    reader = Watcher(tmp_path, lambda message: None, runs_here=False, read_only="only watching")
+    reader.look_at(frozenset(), 2)
+    reader._say_watched(state)
+    assert said.trial == 3
 
 
 def test_a_launcher_of_ones_own_is_a_line(tmp_path: Path) -> None:

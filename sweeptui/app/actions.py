@@ -41,8 +41,10 @@ def _pausable(snapshot: Snapshot | None, trial: Trial | None) -> str:
     if trial.status.terminal:
         return f"{trial.id} is over ({wording.trial_state(trial).word}): there is nothing to pause"
     job = snapshot.running.get(trial.number)
-    if job is not None and wording.remote(job.slot):
-        return f"{trial.id} runs on SkyPilot, where jobs cannot be paused: kill it, and requeue it later"
+    if job is not None and wording.remote(job.slot) and not job.slot.get("pausable"):
+        if job.stage is Stage.EVAL:
+            return f"{trial.id} is evaluated on SkyPilot, where an evaluation cannot be paused: kill it, or let it end"
+        return f"{trial.id} runs on SkyPilot without skypilot.checkpoints: it cannot be paused, but killed and requeued"
     return _being_ended(snapshot, trial)
 
 

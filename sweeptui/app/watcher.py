@@ -16,10 +16,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.app import wording
 from sweeptui.app.messages import SnapshotTaken, Teller, Told, WatchFailed
 from sweeptui.app.opening import Opening, any_job_lives
 from sweeptui.app.plot.series import Series, SeriesReader
 from sweeptui.app.snapshot import Curve, Focus, Snapshot, snapshot
+from sweeptui.core import watched
 from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.summary import goal, truth
 from sweeptui.core.errors import UserError
@@ -138,6 +140,7 @@ class Watcher:
         self._on_screen: frozenset[int] = frozenset()
         self._selected: int | None = None
         self._plotted: frozenset[int] = frozenset()
+        self._said_watched: int | None = None
         self._curves: OrderedDict[int, _Learning] = OrderedDict()
         self._series = SeriesReader()
         self._shown: Snapshot | None = None
@@ -222,10 +225,21 @@ class Watcher:
             self._lease = store.lease()
             self._take_in(store, changes)
             self._look_slowly(store)
+            self._say_watched(store.state)
             self._publish(store, changes)
             self._say("")
         except StoreBusyError:  # looked at again in a moment
             self._say(LOCKED)
+
+    def _say_watched(self, state: SweepState) -> None:
+        """Have whoever runs the sweep bring the log of a trial elsewhere first, while somebody looks at it."""
+        selected = self._selected
+        if selected == self._said_watched or selected is None or self._read_only:
+            return
+        job = state.running_jobs.get(selected)
+        if job is not None and wording.remote(job.slot):
+            watched.say(self._folder, selected)
+            self._said_watched = selected
 
     # -- reading
 

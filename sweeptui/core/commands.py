@@ -142,6 +142,7 @@ class Commands:
         if trial.status.terminal or trial.status is TrialStatus.PAUSED:
             raise _RefusedError(f"{trial.id} is {trial.status}: only a queued or running trial can be paused")
         effects: list[Effect] = []
+        said = f"{trial.id} is paused"
         if job is not None:
             if job.state is JobState.INTENT:
                 raise _RefusedError(f"{trial.id} is just being started; try again")
@@ -149,16 +150,21 @@ class Commands:
                 raise _RefusedError(f"{trial.id} is being ended: {job.ask_reason}")
             if reason := self._dispatcher.cannot_pause(token(job)):
                 raise _RefusedError(f"{trial.id} {reason}")
-            tx.set_job(job.id, state=JobState.PAUSED)
-            effects.append(lambda: self._dispatcher.pause(token(job)))
+            if self._dispatcher.pause_ends(token(job)):
+                asked = tx.set_job(job.id, ask=JobOutcome.INTERRUPTED, ask_reason=f"paused {who}")
+                effects.append(lambda: self._cancel(asked))
+                said = f"{trial.id} is paused: its machine is given back, and it will go on from its checkpoint"
+            else:
+                tx.set_job(job.id, state=JobState.PAUSED)
+                effects.append(lambda: self._dispatcher.pause(token(job)))
         tx.set_trial(trial.number, status=TrialStatus.PAUSED, paused_from=trial.status, reason=f"paused {who}")
-        return f"{trial.id} is paused", effects
+        return said, effects
 
     def _resume(self, tx: Transaction, trial: Trial, job: Job | None, who: str) -> tuple[str, list[Effect]]:
         if trial.status is not TrialStatus.PAUSED:
             raise _RefusedError(f"{trial.id} is {trial.status}, not paused")
         effects: list[Effect] = []
-        if job is not None:
+        if job is not None and job.state is JobState.PAUSED:
             tx.set_job(job.id, state=JobState.RUNNING)
             effects.append(lambda: self._dispatcher.resume(token(job)))
         tx.set_trial(

@@ -122,6 +122,12 @@ class Dispatcher(Protocol):
         """Why this job cannot be paused, in one sentence; "" where it can."""
         ...
 
+    def pause_ends(self, token: str) -> bool:
+        """Whether a pause gives the machine back: the job is cancelled, and its trial goes on by another job, from the
+        checkpoint. Where not, `pause` stops the job and `resume` lets it go on.
+        """
+        ...
+
     def open(self) -> None:
         """Get ready to launch. When it returns, no launch of an earlier orchestrator is still in flight."""
         ...

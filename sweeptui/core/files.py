@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sweeptui.core.trial import Job, trial_id
+from sweeptui.core.trial import Job, Stage, trial_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
 def token(job: Job) -> str:
     """The name of a job, in its files and to its dispatcher: `trial_0001.train.1`."""
     return f"{trial_id(job.trial)}.{job.stage}.{job.attempt}"
+
+
+def trial_of(name: str) -> int:
+    """The number of the trial whose job has this token."""
+    return int(name.partition(".")[0].rpartition("_")[2])
+
+
+def stage_of(name: str) -> Stage:
+    """The stage of the job that has this token."""
+    return Stage(name.split(".")[1])
 
 
 class Files:

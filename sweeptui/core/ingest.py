@@ -210,7 +210,10 @@ class Ingest:
             fields |= {"end_order": order, "ended_at": tx.now}
         elif fields["status"] is TrialStatus.PENDING:
             fields |= {**AFRESH, "queued_at": tx.now}
-        tx.set_trial(job.trial, paused_from=None, **fields)
+        fields["paused_from"] = None
+        if verdict.outcome is JobOutcome.INTERRUPTED and _paused_by_ending(tx.trial(job.trial), job):
+            fields |= {"status": TrialStatus.PAUSED, "paused_from": fields["status"]}
+        tx.set_trial(job.trial, **fields)
         return bool(terminal)
 
     def _cost(self, trial: Trial, job: Job, reports: Sequence[Report], end: JobExit) -> tuple[float | None, float]:
@@ -294,6 +297,11 @@ class Ingest:
     def _wandb_reader(self, job: Job, offset: int) -> WandbReader:
         run_id = tracking.run_id(self._store.state.name, self._store.state.trials[job.trial], job)
         return WandbReader(self._files.wandb(job), run_id, self._tool.protein_config.metric, offset)
+
+
+def _paused_by_ending(trial: Trial, job: Job) -> bool:
+    """The trial was paused, but not the job: that was to end, and another one goes on when the pause is over."""
+    return trial.status is TrialStatus.PAUSED and job.state is not JobState.PAUSED
 
 
 def _plain(value: float) -> float | str:

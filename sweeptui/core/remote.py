@@ -60,6 +60,9 @@ class SkypilotConfig(Model):
     checkpoints: Text | None = None
     """Where trials keep their checkpoints: a path that all machines share, or a bucket (s3://, gs://, r2://, az://);
     "reported" if training reports an address of its own that can be read from anywhere."""
+    clusters: AtLeastOne | None = None
+    """Mode "cluster": so many clusters serve all jobs, one after the other on each, and stand until the sweep ends.
+    None: each job gets a cluster of its own."""
     autodown_min: AtLeastOne | None = 10
     """Mode "cluster": a cluster that has done nothing for so long takes itself down, even if nobody is left to do it.
     None for clouds that cannot."""
@@ -93,12 +96,14 @@ class SkypilotConfig(Model):
         raise mistake(f"is {place!r}; give an absolute path, a bucket such as s3://bucket/folder, or {REPORTED!r}")
 
     @model_validator(mode="after")
-    def _pool_goes_with_its_mode(self) -> Self:
+    def _fields_go_with_their_mode(self) -> Self:
         wrong: list[tuple[tuple[str, ...], str, Any]] = []
         if self.mode == "pool" and self.pool is None:
             wrong.append((("pool",), "is missing, and mode is 'pool'; give the name of the pool", None))
         if self.mode != "pool" and self.pool is not None:
             wrong.append((("pool",), f"is set, but mode is {self.mode!r}; set mode to 'pool'", self.pool))
+        if self.mode != "cluster" and self.clusters is not None:
+            wrong.append((("clusters",), f"is set, but mode is {self.mode!r}; set mode to 'cluster'", self.clusters))
         if self.mode == "pool":
             # They belong to the pool, and SkyPilot refuses them on its jobs.
             wrong += [
@@ -109,6 +114,11 @@ class SkypilotConfig(Model):
         if wrong:
             raise mistakes(type(self).__name__, wrong)
         return self
+
+    @property
+    def keeps_checkpoints(self) -> bool:
+        """A training finds what an attempt before it has left, on whatever machine."""
+        return self.checkpoints is not None
 
     def seen_there(self, checkpoint: str | None) -> str | None:
         """A checkpoint as a remote job finds it: one in our bucket is below its mount."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from sweeptui.dispatchers.routing import RoutingDispatcher
 from sweeptui.dispatchers.skypilot.client import WorkerGateway
 from sweeptui.dispatchers.skypilot.dispatcher import SkypilotDispatcher
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, Place
-from sweeptui.dispatchers.skypilot.task import base_task, submission_of
+from sweeptui.dispatchers.skypilot.records import sweep_id
+from sweeptui.dispatchers.skypilot.task import base_task, submission_of, warm_names
 
 if TYPE_CHECKING:
     from typing import Any
@@ -62,7 +64,9 @@ def place_of(tool: SweepTool) -> Place:
 
 def gateway_of(tool: SweepTool, sweep_dir: Path) -> Gateway:
     """The real SkyPilot."""
-    return WorkerGateway(place_of(tool), sweep_dir / "skypilot.log", sweep_dir / "skypilot.lock")
+    warm = warm_names(tool.sweep_name or sweep_dir.name, tool.skypilot.clusters or 0, sweep_id(sweep_dir))
+    place = replace(place_of(tool), clusters=warm)
+    return WorkerGateway(place, sweep_dir / "skypilot.log", sweep_dir / "skypilot.lock")
 
 
 def check_places(tool: SweepTool, sweeps: Path) -> None:

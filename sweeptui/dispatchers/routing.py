@@ -33,6 +33,10 @@ class RoutingDispatcher:
         """Why this job cannot be paused, as its own dispatcher says."""
         return self._of[token].cannot_pause(token) if token in self._of else ""
 
+    def pause_ends(self, token: str) -> bool:
+        """Whether this job's own dispatcher ends it in a pause."""
+        return token in self._of and self._of[token].pause_ends(token)
+
     def capacity(self, cpus: int, gpus: int) -> Capacity:
         """Room is where all of them have room: who asks does not know yet which job it is for."""
         for place in self._places.values():

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from slurm_cluster import SlurmCluster, missing
+from slurm_cluster import missing
 
 
 @pytest.fixture(scope="session")
@@ -20,23 +18,7 @@ def server() -> Iterator[object]:
         give_up("skypilot is not installed: make skypilot-test")
     if why := missing():
         give_up(why)
-    from sky_server import SkyServer
+    from sky_server import slurm_and_sky
 
-    # Short, for the sake of sockets, and to be entered by every user.
-    with tempfile.TemporaryDirectory(prefix="sky", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        for each in ("slurm", "home", "shared"):
-            (folder / each).mkdir()
-        (folder / "shared").chmod(0o777)
-        cluster = SlurmCluster(folder / "slurm")
-        try:
-            cluster.start()
-            sky = SkyServer(folder / "home", cluster)
-            try:
-                sky.start()
-                yield sky
-            finally:
-                sky.stop()
-        finally:
-            cluster.stop()
+    with slurm_and_sky() as running:
+        yield running

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,35 @@ HERE = Path(__file__).parent
 INFRA = "slurm/sweeptui"
 NODE_PYTHON = "/usr/bin/python3"
 """Debian's own, which every user may run."""
+LOCK = Path(tempfile.gettempdir()) / "sweeptui-slurm.lock"
 ACCELERATORS = {"H100": ("80", "Slurm"), "A100": ("40", "Slurm"), "L4": ("24", "Slurm")}
+
+
+@contextlib.contextmanager
+def slurm_and_sky() -> Iterator[SkyServer]:
+    """Both, in a folder of their own; whatever happens, their processes are ended.
+
+    One at a time on a machine, the next one waits: they share the user whom SkyPilot logs in as, and its home.
+    """
+    # Short, for the sake of sockets, and to be entered by every user.
+    with LOCK.open("w") as lock, tempfile.TemporaryDirectory(prefix="sky", ignore_cleanup_errors=True) as name:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = Path(name)
+        folder.chmod(0o755)
+        for each in ("slurm", "home", "shared", "tmp"):
+            (folder / each).mkdir()
+        cluster = SlurmCluster(folder / "slurm")
+        server = SkyServer(folder / "home", cluster)
+        server.shared.chmod(0o777)
+        try:
+            cluster.start()
+            try:
+                server.start()
+                yield server
+            finally:
+                server.stop()
+        finally:
+            cluster.stop()
 
 
 @dataclass
@@ -30,13 +60,22 @@ class SkyServer:
     port: int = field(default_factory=free_port)
 
     @property
+    def shared(self) -> Path:
+        """A folder that the nodes see, too."""
+        return self.folder.parent / "shared"
+
+    @property
     def environment(self) -> dict[str, str]:
         return {
             "HOME": str(self.folder),
             "PATH": f"{Path(sys.executable).parent}:{self.cluster.environment['PATH']}",
+            "TMPDIR": str(self.folder.parent / "tmp"),
             "LC_ALL": "C.UTF-8",
             "SKYPILOT_DISABLE_USAGE_COLLECTION": "1",
             "SKYPILOT_API_SERVER_LOCAL_PORT": str(self.port),
+            # It starts as many controllers of managed jobs as fit into the memory: a dozen, where one does it, and
+            # they would have the processors to themselves for a minute.
+            "SKYPILOT_POD_MEMORY_GB_LIMIT": "6",
         }
 
     def start(self) -> None:

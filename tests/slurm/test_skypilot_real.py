@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sky_server import NODE_PYTHON
 
 import sweeptui
 
-pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1800, func_only=True)]
 HERE = Path(__file__).parent
 PACKAGE = Path(sweeptui.__file__).parent
-NODE_PYTHON = "/usr/bin/python3"
 PATIENCE_S = 1200
 
 
@@ -31,7 +31,7 @@ class Project:
 
     def __init__(self, folder: Path, server: Any) -> None:
         self.folder, self.server = folder, server
-        self.shared = server.folder.parent / "shared"
+        self.shared = server.shared
         self.code = folder / "code"
         """What is copied to the remote machines."""
         shutil.copytree(PACKAGE, self.code / "sweeptui", ignore=shutil.ignore_patterns("__pycache__"))
@@ -49,6 +49,7 @@ class Project:
         }
         tool = {
             "train_command": ["{python}", "trial.py", "{trial}", "{trial_dir}"],
+            "eval_command": ["{python}", str(HERE / "evaluation.py"), "{checkpoint}"],
             "protein_config": {
                 "metric": "score",
                 "goal": "maximize",
@@ -124,6 +125,12 @@ class Project:
         logs = sorted(self.folder.glob("train_dir/sweeps/*/skypilot.log"))
         return "\n".join(path.read_text()[-3000:] for path in [self.folder / "out.txt", *logs])
 
+    def launches(self) -> int:
+        """How many managed jobs SkyPilot was ever asked to launch."""
+        requests = self.server.folder / ".sky" / "api_server" / "requests.db"
+        with contextlib.closing(sqlite3.connect(f"file:{requests}?mode=ro", uri=True)) as database:
+            return int(database.execute("select count(*) from requests where name = 'sky.jobs.launch'").fetchone()[0])
+
     def log(self, sweep: str, trial: int) -> str:
         path = self.folder / "train_dir" / "sweeps" / sweep / "trials" / f"trial_{trial:04d}" / "train.1.log"
         return path.read_text() if path.exists() else ""
@@ -134,19 +141,60 @@ def project(tmp_path: Path, server: Any) -> Project:
     return Project(tmp_path, server)
 
 
-def test_a_quick_test_trains_on_clusters_and_is_evaluated_here(project: Project) -> None:
-    sky = {
-        "mode": "cluster",
-        "infra": "slurm",
-        "cpus": 1,
-        "gpus": "H100:1",
-        "python": NODE_PYTHON,
-        "checkpoints": str(project.shared),
-        "workdir": str(project.code),
-    }
+def test_managed_jobs_end_fail_are_killed_and_are_moved(project: Project) -> None:
+    """A sweep that is killed with -9 between launch and first look, and goes on: trial 1 ends well, trial 2 fails,
+    trial 3 is killed, and the machine of trial 4 is taken away under it. What was trained there is evaluated here.
+    """
+    cluster, before = project.server.cluster, project.launches()
+    words = [project.recipe(), "--sweep-name", "managed", "--max-trials", "4", "--max-parallel-jobs", "4"]
+    words += ["--dispatcher", "hybrid_remote_train"]
+    with project.running(*words) as process:
+        project.until(lambda: project.launches() > before, process)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    records = project.folder.glob("train_dir/sweeps/managed/trials/*/train.1.skypilot.json")
+    assert "" in [json.loads(record.read_text())["remote_id"] for record in records], "killed before SkyPilot's answer"
+    with project.running(*words) as process:
+        # What a trial prints is here while it runs.
+        project.until(lambda: "runs on" in project.log("managed", 3), process)
+        project.sweeptui("kill", "managed", "3")
+        project.until(lambda: "runs on" in project.log("managed", 4), process)
+        [name] = [job["slot"]["name"] for job in project.jobs("managed") if job["trial"] == 4]
+        queue = [line.split(maxsplit=1) for line in cluster.slurm("squeue", "-h", "-o", "%i %j").splitlines()]
+        [allocation] = [number for number, job in queue if job.startswith(name)]
+        cluster.slurm("scancel", allocation)
+        project.until(lambda: process.poll() is not None)
+    assert project.launches() == before + 4, "one launch for each"
+    jobs = {(job["trial"], job["stage"]): job for job in project.jobs("managed")}
+    assert {key: job["outcome"] for key, job in jobs.items()} == {
+        (1, "train"): "completed",
+        (1, "eval"): "completed",
+        (2, "train"): "crashed",
+        (3, "train"): "killed",
+        (4, "train"): "completed",
+        (4, "eval"): "completed",
+    }, project.said()
+    assert len(jobs) == len(project.jobs("managed")), "being moved is no new attempt, and neither is a crash here"
+    assert jobs[2, "train"]["exit"]["code"] == 7
+    assert jobs[4, "train"]["slot"]["recoveries"] == 1
+    assert "on" not in jobs[4, "eval"]["slot"]
+    assert project.log("managed", 1).splitlines() == [f"trial 1 in {project.shared}/managed/trial_0001", "done"]
+    assert project.log("managed", 4).splitlines()[-3:] == [
+        "-- the job was moved to another machine, and started again --",
+        f"trial 4 in {project.shared}/managed/trial_0004",
+        "done",
+    ]
+    shown = json.loads(project.sweeptui("show", "managed", "--json"))
+    assert {trial["number"]: trial["score"] for trial in shown["trials"]}[4] == 40
+    project.until(lambda: not cluster.jobs())
+
+
+def quick_test(project: Project, **sky: Any) -> list[dict[str, Any]]:
+    """A sweep of three trials, two at once, that trains there and evaluates here; its jobs, and all went well."""
+    recipe = {"infra": "slurm", "cpus": 1, "python": NODE_PYTHON, "workdir": str(project.code)}
+    recipe |= {"checkpoints": str(project.shared), **sky}
     words = ["quick_test", "--max-trials", "3", "--max-parallel-jobs", "2", "--sweep-name", "quick"]
-    words += ["--method", "random"]
-    words += ["--dispatcher", "hybrid_remote_train", "--set", f"skypilot={json.dumps(sky)}"]
+    words += ["--method", "random", "--dispatcher", "hybrid_remote_train", "--set", f"skypilot={json.dumps(recipe)}"]
     at_once = 0
     with project.running(*words) as process:
         while process.poll() is None:
@@ -162,61 +210,25 @@ def test_a_quick_test_trains_on_clusters_and_is_evaluated_here(project: Project)
         assert ("on" in job["slot"]) == (job["stage"] == "train")
     assert at_once == 2
     assert "Training complete!" in project.log("quick", 1)
-    assert not project.server.cluster.jobs(), "no cluster is left"
+    project.until(lambda: not project.server.cluster.jobs())
+    return [job for job in jobs if job["stage"] == "train"]
 
 
-def test_managed_jobs_end_fail_are_killed_and_are_moved(project: Project) -> None:
-    """Trial 1 ends well, trial 2 fails, trial 3 is killed, and the machine of trial 4 is taken away under it."""
-    cluster = project.server.cluster
-    words = [project.recipe(), "--sweep-name", "managed", "--max-trials", "4", "--max-parallel-jobs", "4"]
-    with project.running(*words) as process:
-        # What a trial prints is here while it runs.
-        project.until(lambda: "runs on" in project.log("managed", 3), process)
-        project.sweeptui("kill", "managed", "3")
-        project.until(lambda: "runs on" in project.log("managed", 4), process)
-        [name] = [job["slot"]["name"] for job in project.jobs("managed") if job["trial"] == 4]
-        queue = [line.split(maxsplit=1) for line in cluster.slurm("squeue", "-h", "-o", "%i %j").splitlines()]
-        [allocation] = [number for number, job in queue if job.startswith(name)]
-        cluster.slurm("scancel", allocation)
-        project.until(lambda: process.poll() is not None)
-    outcomes = {job["trial"]: job["outcome"] for job in project.jobs("managed")}
-    assert outcomes == {1: "completed", 2: "crashed", 3: "killed", 4: "completed"}, project.said()
-    by_trial = {job["trial"]: job for job in project.jobs("managed")}
-    assert len(by_trial) == len(project.jobs("managed")), "being moved is no new attempt"
-    assert by_trial[2]["exit"]["code"] == 7
-    assert by_trial[4]["slot"]["recoveries"] == 1
-    assert project.log("managed", 4).splitlines()[-3:] == [
-        "-- the job was moved to another machine, and started again --",
-        f"trial 4 in {project.shared}/managed/trial_0004",
-        "done",
-    ]
-    shown = json.loads(project.sweeptui("show", "managed", "--json"))
-    assert {trial["number"]: trial["score"] for trial in shown["trials"]}[4] == 4
-    project.until(lambda: not cluster.jobs())
+@pytest.mark.slow
+def test_two_clusters_serve_three_trials_and_are_taken_down(project: Project) -> None:
+    jobs = quick_test(project, mode="cluster", clusters=2, gpus="H100:1")
+    places = [job["slot"]["id"].partition("/")[0] for job in jobs]
+    assert sorted(set(places)) == [f"st-quick-warm{number}-{jobs[0]['slot']['name'][-6:]}" for number in (1, 2)]
 
 
-def test_killed_between_launch_and_first_look_nothing_is_lost_or_doubled(project: Project) -> None:
-    requests = project.server.folder / ".sky" / "api_server" / "requests.db"
+@pytest.mark.slow
+def test_each_trial_has_a_cluster_of_its_own(project: Project) -> None:
+    assert [job["slot"]["id"] for job in quick_test(project, mode="cluster", gpus="H100:1")] == ["1", "1", "1"]
 
-    def launches() -> int:
-        with contextlib.closing(sqlite3.connect(f"file:{requests}?mode=ro", uri=True)) as database:
-            return int(database.execute("select count(*) from requests where name = 'sky.jobs.launch'").fetchone()[0])
 
-    before = launches()
-    words = [project.recipe(), "--sweep-name", "crash", "--max-trials", "1"]
-    with project.running(*words) as process:
-        project.until(lambda: launches() > before, process)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    record = project.folder / "train_dir" / "sweeps" / "crash" / "trials" / "trial_0001" / "train.1.skypilot.json"
-    assert json.loads(record.read_text())["remote_id"] == "", "it was killed before SkyPilot's answer"
-    with project.running(*words) as process:
-        project.until(lambda: process.poll() is not None)
-    assert process.returncode == 0, project.said()
-    [job] = project.jobs("crash")
-    assert job["outcome"] == "completed"
-    assert launches() == before + 1
-    assert project.log("crash", 1).count("done") == 1
+@pytest.mark.slow
+def test_a_quick_test_by_managed_jobs(project: Project) -> None:
+    assert len({job["slot"]["id"] for job in quick_test(project)}) == 3
 
 
 def test_nothing_is_left(project: Project) -> None:

@@ -16,5 +16,7 @@ if number == 3 or (number == 4 and not been_here.exists()):
     been_here.touch()
     print("runs on", flush=True)
     time.sleep(600)
-reporting.report(step=3, total_steps=3, score=number)
+model = folder / "model.txt"
+model.write_text(str(number))
+reporting.report(step=3, total_steps=3, score=number, checkpoint=str(model))
 print("done", flush=True)

@@ -130,6 +130,10 @@ class LocalDispatcher:
         """Every job here can be paused."""
         return ""
 
+    def pause_ends(self, token: str) -> bool:  # noqa: ARG002 - no process is ended
+        """Its processes are stopped, and go on where they were."""
+        return False
+
     def pause(self, token: str) -> None:
         """Stop the job's processes; `poll` says when they are."""
         self._ask(token, JobPhase.PAUSED)

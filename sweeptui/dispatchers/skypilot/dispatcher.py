@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.dispatch import Capacity, DispatchError, JobExit, JobPhase, JobUpdate, Started
+from sweeptui.core.files import stage_of
 from sweeptui.core.remote import MOUNT
+from sweeptui.core.trial import Stage
+from sweeptui.core.watched import Watched
 from sweeptui.dispatchers.skypilot.fleet import Fleet
 from sweeptui.dispatchers.skypilot.job import RemoteJob, Step
 from sweeptui.dispatchers.skypilot.records import JobRecord, sweep_id
@@ -46,11 +49,20 @@ class SkypilotDispatcher:
     def open(self) -> None:
         """Get ready to launch."""
         self._id = sweep_id(self._sweep_dir)
-        self._fleet = Fleet(self._config, self._make_gateway, self._interval_s, self._retry_s)
+        watched = Watched(self._sweep_dir)
+        self._fleet = Fleet(self._config, self._make_gateway, lambda: watched.trial, self._interval_s, self._retry_s)
 
-    def cannot_pause(self, token: str) -> str:  # noqa: ARG002 - none of them can
-        """No machine of a cloud can be stopped and kept."""
-        return "runs on SkyPilot, where jobs cannot be paused; kill it, and requeue it when it is to run"
+    def cannot_pause(self, token: str) -> str:
+        """No machine of a cloud can be stopped and kept, so a pause is for what goes on from a checkpoint."""
+        if self.pause_ends(token):
+            return ""
+        if stage_of(token) is Stage.EVAL:
+            return "is evaluated on SkyPilot, where an evaluation cannot be paused; kill it, or let it end"
+        return "runs on SkyPilot without skypilot.checkpoints, so it cannot be paused; kill it, and requeue it later"
+
+    def pause_ends(self, token: str) -> bool:
+        """A paused training gives its machine back."""
+        return self._config.keeps_checkpoints and stage_of(token) is Stage.TRAIN
 
     def capacity(self, cpus: int, gpus: int) -> Capacity:  # noqa: ARG002 - SkyPilot looks for a machine that fits
         """There is always room; jobs wait in SkyPilot's queue."""
@@ -74,7 +86,7 @@ class SkypilotDispatcher:
             return None
         if record.exit is not None:
             return JobUpdate(token, JobPhase.ENDED, record.exit)
-        self._opened.jobs[token] = RemoteJob.of(record, path, Step.TO_FIND, self._uri)
+        self._opened.jobs[token] = RemoteJob.of(record, path, Step.TO_FIND, self._uri, self.pause_ends(token))
         return JobUpdate(token, JobPhase.RUNNING)
 
     def poll(self) -> list[JobUpdate]:
@@ -82,10 +94,10 @@ class SkypilotDispatcher:
         return [] if self._fleet is None else self._fleet.turn()
 
     def pause(self, token: str) -> None:
-        """Nothing: see `cannot_pause`."""
+        """Nothing: see `pause_ends`."""
 
     def resume(self, token: str) -> None:
-        """Nothing: see `cannot_pause`."""
+        """Nothing: see `pause_ends`."""
 
     def cancel(self, token: str) -> None:
         """Have SkyPilot end the job and take its machine down; the end comes through `poll`. Idempotent."""
@@ -114,7 +126,8 @@ class SkypilotDispatcher:
             record.save(path)
         except OSError as error:
             return DispatchError(f"{path} cannot be written: {error.strerror}")
-        job = fleet.jobs[spec.token] = RemoteJob.of(record, path, Step.TO_LAUNCH, self._uri)
+        pausable = self.pause_ends(spec.token)
+        job = fleet.jobs[spec.token] = RemoteJob.of(record, path, Step.TO_LAUNCH, self._uri, pausable)
         job.told = job.slot()
         fleet.hurry()
         return Started(handle={"name": job.name}, slot=job.told)

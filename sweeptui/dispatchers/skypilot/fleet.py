@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.dispatch import JobPhase, JobUpdate
 from sweeptui.dispatchers.skypilot.courier import Courier
+from sweeptui.dispatchers.skypilot.farewell import take_down
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, RemoteState, Sighting
 from sweeptui.dispatchers.skypilot.job import RemoteJob, Step
 
@@ -30,9 +31,10 @@ MISSES = 3
 """Looks in a row that must not find a job before it is searched for."""
 LOG_TAIL = 400
 LOGS_AT_ONCE = 2
+WATCHED_S = 2.0
+"""Between two looks at the log of the trial that somebody looks at."""
 LAST_LINES_TRIES = 4
 CLEAR_TRIES = 6
-FAREWELL_S = 60.0
 logger = logging.getLogger(__name__)
 
 
@@ -40,11 +42,17 @@ class Fleet:
     """Used by one thread."""
 
     def __init__(
-        self, config: SkypilotConfig, make_gateway: Callable[[], Gateway], interval_s: float, retry_s: float
+        self,
+        config: SkypilotConfig,
+        make_gateway: Callable[[], Gateway],
+        watched: Callable[[], int | None],
+        interval_s: float,
+        retry_s: float,
     ) -> None:
+        """`watched`: the trial that somebody looks at; its log is brought first."""
         self.jobs: dict[str, RemoteJob] = {}
         """By token; until their end is told."""
-        self._config, self._make_gateway = config, make_gateway
+        self._config, self._make_gateway, self._watched = config, make_gateway, watched
         self._interval_s, self._retry_s = interval_s, retry_s
         self._courier = Courier({"launch": config.max_submissions, "look": 2, "logs": LOGS_AT_ONCE, "act": 4})
         self._updates: list[JobUpdate] = []
@@ -84,9 +92,9 @@ class Fleet:
     def close(self, suffix: str) -> None:
         """Let go; where no job is left to adopt, see that nothing whose name ends so is left standing."""
         self._courier.close()
+        if not self.jobs and (self._launched or self._config.clusters):
+            take_down(self._gateway(), suffix)
         if self._gateway_made is not None:
-            if self._launched and not self.jobs:
-                self._say_farewell(self._gateway_made, suffix)
             self._gateway_made.close()
         self.jobs.clear()
 
@@ -94,6 +102,7 @@ class Fleet:
         launching = sum(job.step is Step.LAUNCHING for job in self.jobs.values())
         finding: list[RemoteJob] = []
         reading: list[RemoteJob] = []
+        watched = self._watched()
         for job in list(self.jobs.values()):
             if job.busy or now < job.not_before:
                 continue
@@ -111,7 +120,7 @@ class Fleet:
                     self._check_queue(job)
                     if job.unwanted:
                         self._stop(job)
-                    elif _prints(job) and now >= job.log_at:
+                    elif _prints(job) and now >= (job.read_at + WATCHED_S if job.trial == watched else job.log_at):
                         reading.append(job)
                 case Step.LAST_LINES:
                     self._read_log(job, None)
@@ -120,7 +129,8 @@ class Fleet:
         if finding and not self._finding:
             self._find(finding)
         in_flight = sum(job.busy and job.step is Step.OUT for job in self.jobs.values())
-        for job in sorted(reading, key=lambda job: job.log_at)[: max(0, LOGS_AT_ONCE - in_flight)]:
+        reading.sort(key=lambda job: (job.trial != watched, job.log_at))
+        for job in reading[: max(0, LOGS_AT_ONCE - in_flight)]:
             self._read_log(job, LOG_TAIL)
         if now >= self._look_at and not self._looking:
             self._look(now)
@@ -176,7 +186,7 @@ class Fleet:
     def _not_there(self, job: RemoteJob) -> None:
         if job.record.remote_id:
             ran = job.record.ran_at is not None
-            taken = self._config.mode == "cluster" and ran
+            taken = self._config.mode == "cluster" and (ran or self._config.clusters is not None)
             state = RemoteState.PREEMPTED if taken else RemoteState.LOST
             reason = "its cluster is gone" if taken else ""
             job.sighting = Sighting(job.record.remote_id, state, reason)
@@ -273,7 +283,7 @@ class Fleet:
 
         def read(lines: Sequence[str]) -> None:
             job.busy, whole = False, tail is None
-            now = time.monotonic()
+            job.read_at = now = time.monotonic()
             job.log_at = now + self._pause_s(now - asked_at)
             try:
                 fed = job.transport.feed(lines, whole=whole)
@@ -382,21 +392,6 @@ class Fleet:
             if self._gateway_made is None:
                 self._gateway_made = self._make_gateway()
             return self._gateway_made
-
-    def _say_farewell(self, gateway: Gateway, suffix: str) -> None:
-        """Take down what stands of this sweep although no job of it is left; not for longer than it takes a minute."""
-
-        def clear() -> None:
-            try:
-                for name in gateway.standing(suffix):
-                    logger.warning("%s was left behind and is taken down", name)
-                    gateway.down(name)
-            except GatewayError as error:
-                logger.warning("SkyPilot was not asked for what was left behind: %s", error)
-
-        thread = threading.Thread(target=clear, daemon=True)
-        thread.start()
-        thread.join(FAREWELL_S)
 
 
 def _prints(job: RemoteJob) -> bool:

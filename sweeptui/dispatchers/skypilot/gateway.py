@@ -144,3 +144,5 @@ class Place:
     mode: str = "managed"
     pool: str | None = None
     autodown_min: int | None = None
+    clusters: Sequence[str] = ()
+    """The names of the clusters that are kept for all jobs; none: each job gets its own."""

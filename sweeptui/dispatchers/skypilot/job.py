@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeptui.core.dispatch import JobExit
+from sweeptui.core.files import trial_of
 from sweeptui.core.remote import MOUNT
 from sweeptui.dispatchers.skypilot.gateway import RemoteState, Sighting
 from sweeptui.dispatchers.skypilot.records import JobRecord
@@ -44,6 +45,8 @@ class RemoteJob:
     """Of its record."""
     transport: Transport
     step: Step
+    pausable: bool
+    """It can go on from a checkpoint."""
     sighting: Sighting | None = None
     cancelled: bool = False
     """By the user, or by the sweep."""
@@ -62,15 +65,17 @@ class RemoteJob:
     """On the monotonic clock: no errand for it until then."""
     log_at: float = float("-inf")
     """On the monotonic clock: when its log is due."""
+    read_at: float = float("-inf")
+    """On the monotonic clock: when its log came last."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """The slot that the sweep was last told of."""
     _price_usd_h: float | None = None
 
     @classmethod
-    def of(cls, record: JobRecord, path: Path, step: Step, uri: str) -> RemoteJob:
+    def of(cls, record: JobRecord, path: Path, step: Step, uri: str, pausable: bool) -> RemoteJob:
         state = path.with_name(path.name.replace(".skypilot.json", ".transport.json"))
         transport = Transport(Path(record.log), Path(record.reports), state, MOUNT, uri)
-        return cls(record, path, transport, step)
+        return cls(record, path, transport, step, pausable)
 
     @property
     def name(self) -> str:
@@ -79,6 +84,10 @@ class RemoteJob:
     @property
     def token(self) -> str:
         return self.record.token
+
+    @property
+    def trial(self) -> int:
+        return trial_of(self.token)
 
     @property
     def unwanted(self) -> bool:
@@ -110,6 +119,8 @@ class RemoteJob:
                 "recoveries": sighting.recoveries,
             }
             place |= {name: value for name, value in found.items() if value}
+        if self.pausable:
+            place["pausable"] = True
         if self.record.cost_usd:
             place["usd"] = round(self.record.cost_usd, 4)
         return place

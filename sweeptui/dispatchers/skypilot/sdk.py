@@ -1,4 +1,4 @@
-"""The one file that knows the SkyPilot package. Imported by `worker` only: the import takes seconds and much memory.
+"""With `warm`, the one that knows the SkyPilot package. Only `worker` imports it: that takes seconds and much memory.
 
 Written against 0.12 to 0.14; what these do not agree on is marked. The package has no types of its own worth checking
 against, so everything of it is `Any` here.
@@ -59,7 +59,7 @@ FIELDS = [
     *("job_id", "task_id", "job_name", "status", "recovery_count", "infra", "cloud", "region", "zone"),
     *("cluster_resources", "cluster_resources_full", "failure_reason", "end_at"),
 ]
-LAUNCHES = ("sky.launch", "sky.jobs.launch")
+LAUNCHES = ("sky.launch", "sky.exec", "sky.jobs.launch")
 _AGAIN = tuple(
     getattr(exceptions, name)
     for name in (
@@ -70,6 +70,7 @@ _AGAIN = tuple(
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CLUSTER_LOOKS = 8
+TAKEN = "its machine was taken away"
 MAX_REASON = 500
 
 
@@ -109,9 +110,7 @@ class SkyGateway:
     # -- launching ------------------------------------------------------------------------------------------------
 
     def submit(self, submission: Submission) -> str:
-        task = sky.Task.from_yaml_config(copy.deepcopy(dict(submission.task)))
-        if submission.secrets:
-            task.update_secrets({name: os.environ[name] for name in submission.secrets if name in os.environ})
+        task = task_of(submission)
         if self._clusters:
             return self._launch_cluster(submission.name, task)
         pool = {"pool": self._place.pool} if self._place.pool else {}
@@ -145,11 +144,7 @@ class SkyGateway:
         return self._managed(names, ids)
 
     def find_by_name(self, names: Sequence[str]) -> dict[str, list[Sighting]]:
-        for request in self._launches():
-            if any(name in (request.request_body or "") for name in names):
-                # What comes of it is seen below.
-                with contextlib.suppress(Exception):
-                    sky.get(request.request_id)
+        wait_for_launches(names)
         return self._poll_clusters(names) if self._clusters else self._managed(names, None)
 
     def standing(self, suffix: str) -> list[str]:
@@ -188,15 +183,9 @@ class SkyGateway:
         return {name: [sighting] for name, sighting in zip(found, seen, strict=True) if sighting is not None}
 
     def _cluster_sighting(self, record: Any) -> Sighting | None:
-        handle: Any = getattr(record, "handle", None)
-        resources: Any = getattr(handle, "launched_resources", None)
-        infra, price = "", None
-        with contextlib.suppress(Exception):
-            infra = _clean(str(resources.infra.formatted_str()))
-        with contextlib.suppress(Exception):
-            price = float(resources.get_cost(3600)) * int(handle.launched_nodes or 1) or None
+        infra, price = place_of(record)
         state, job, reason = RemoteState.PROVISIONING, "", ""
-        if record.status is not None and record.status.name == "UP":
+        if is_up(record):
             try:
                 statuses = sky.get(sky.job_status(record.name))
                 for number, status in statuses.items():
@@ -214,15 +203,12 @@ class SkyGateway:
     def _refreshed(self, name: str, infra: str, price: float | None) -> Sighting | None:
         """What the cloud says of a cluster that does not answer; as it was last seen, where that is nothing new."""
         last = self._last.get(name, Sighting("", RemoteState.PROVISIONING, "", infra, price))
-        try:
-            records = sky.get(sky.status(cluster_names=[name], refresh=sky.StatusRefreshMode.FORCE))
-        except Exception:  # noqa: BLE001 - one cluster must not keep the others from being seen
-            return last
-        if not records:
-            return None
-        if records[0].status is not None and records[0].status.name == "UP":
-            return last
-        return replace(last, state=RemoteState.PREEMPTED, reason="its machine was taken away")
+        match cloud_says(name):
+            case "gone":
+                return None
+            case "down":
+                return replace(last, state=RemoteState.PREEMPTED, reason=TAKEN)
+        return last
 
     # -- logs and ends --------------------------------------------------------------------------------------------
 
@@ -242,9 +228,7 @@ class SkyGateway:
             sky.get(sky.jobs.cancel(job_ids=[int(remote_id)]))
 
     def down(self, name: str) -> None:
-        flying = [request.request_id for request in self._launches() if name in (request.request_body or "")]
-        if flying:
-            sky.get(sky.api_cancel(flying))
+        cancel_launches(name)
         if self._clusters:
             if sky.get(sky.status(cluster_names=[name])):
                 with contextlib.suppress(exceptions.ClusterDoesNotExist):
@@ -279,11 +263,6 @@ class SkyGateway:
 
     # -- small parts ----------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _launches() -> list[Any]:
-        """The requests to launch something that are under way."""
-        return [request for request in sky.api_status() if request.name in LAUNCHES]
-
     def _price(self, cloud: str | None, region: str | None, zone: str | None, resources: str) -> float | None:
         """The catalogue's price of a machine that SkyPilot describes as `1x[spot](gpus=..., m5.large, ...)`."""
         if not cloud or not resources:
@@ -292,6 +271,59 @@ class SkyGateway:
         if key not in self._prices:
             self._prices[key] = _catalogue_price(cloud, region, zone, resources)
         return self._prices[key]
+
+
+def task_of(submission: Submission) -> Any:
+    """SkyPilot's task, with the values of its secrets."""
+    task = sky.Task.from_yaml_config(copy.deepcopy(dict(submission.task)))
+    if submission.secrets:
+        task.update_secrets({name: os.environ[name] for name in submission.secrets if name in os.environ})
+    return task
+
+
+def launches_of(*names: str) -> list[Any]:
+    """The requests to launch any of these jobs that are under way."""
+    under_way = [request for request in sky.api_status() if request.name in LAUNCHES]
+    return [each for each in under_way if any(name in (each.request_body or "") for name in names)]
+
+
+def wait_for_launches(names: Sequence[str]) -> None:
+    """Wait until no launch of any of them is under way. What came of them is to be looked at."""
+    for request in launches_of(*names):
+        with contextlib.suppress(Exception):
+            sky.get(request.request_id)
+
+
+def cancel_launches(name: str) -> None:
+    if flying := [request.request_id for request in launches_of(name)]:
+        sky.get(sky.api_cancel(flying))
+
+
+def place_of(record: Any) -> tuple[str, float | None]:
+    """Where a cluster is, and its price per hour."""
+    handle: Any = getattr(record, "handle", None)
+    resources: Any = getattr(handle, "launched_resources", None)
+    infra, price = "", None
+    with contextlib.suppress(Exception):
+        infra = _clean(str(resources.infra.formatted_str()))
+    with contextlib.suppress(Exception):
+        price = float(resources.get_cost(3600)) * int(handle.launched_nodes or 1) or None
+    return infra, price
+
+
+def is_up(record: Any) -> bool:
+    return record.status is not None and str(record.status.name) == "UP"
+
+
+def cloud_says(cluster: str) -> str:
+    """Of a cluster that does not answer: "up", "down", "gone", or "" where its cloud does not answer either."""
+    try:
+        records = sky.get(sky.status(cluster_names=[cluster], refresh=sky.StatusRefreshMode.FORCE))
+    except Exception:  # noqa: BLE001 - one cluster must not keep the others from being seen
+        return ""
+    if not records:
+        return "gone"
+    return "up" if is_up(records[0]) else "down"
 
 
 _OVER_NAMES = {name for name, state in MANAGED_STATES.items() if state.over}

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sweeptui.core.dispatch import JobSpec
     from sweeptui.core.remote import SkypilotConfig
 
-OURS = re.compile(r"st-[a-z0-9-]*-\d{4,}-[te]\d+-[0-9a-f]{6}")
-"""What the names of our jobs look like."""
+OURS = re.compile(r"st-[a-z0-9-]*-(?:\d{4,}-[te]\d+|warm\d+)-[0-9a-f]{6}")
+"""What the names of our jobs and clusters look like."""
 _SLUG_CHARS = 18
 _LOCAL_ONLY = ("SWEEPTUI_PARAMS", "SWEEPTUI_TRIAL_DIR", "WANDB_DIR", "WANDB_SWEEP_PARAM_PATH")
 """Files and folders here: those that matter, the runner makes anew there."""
@@ -40,9 +40,17 @@ def name_of(sweep: str, spec: JobSpec, sweep_id: str) -> str:
 
     `sweep_id` tells apart sweeps of the same name, of other folders, people and times.
     """
-    slug = re.sub(r"[^a-z0-9]+", "-", sweep.lower()).strip("-")[:_SLUG_CHARS].strip("-") or "sweep"
     attempt = spec.token.rpartition(".")[2]
-    return f"st-{slug}-{spec.trial:04d}-{'t' if spec.stage is Stage.TRAIN else 'e'}{attempt}-{sweep_id}"
+    return f"st-{_slug(sweep)}-{spec.trial:04d}-{'t' if spec.stage is Stage.TRAIN else 'e'}{attempt}-{sweep_id}"
+
+
+def warm_names(sweep: str, count: int, sweep_id: str) -> tuple[str, ...]:
+    """The names of the clusters that a sweep keeps for all its jobs."""
+    return tuple(f"st-{_slug(sweep)}-warm{number}-{sweep_id}" for number in range(1, count + 1))
+
+
+def _slug(sweep: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", sweep.lower()).strip("-")[:_SLUG_CHARS].strip("-") or "sweep"
 
 
 def base_task(config: SkypilotConfig) -> dict[str, Any]:

@@ -39,9 +39,11 @@ def main() -> None:
     if len(sys.argv) > 2:
         # A worker that is about to end may still be launching something.
         fcntl.flock(os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644), fcntl.LOCK_EX)
-    from sweeptui.dispatchers.skypilot.sdk import SkyGateway, translated  # noqa: PLC0415 - takes seconds
+    # These imports take seconds.
+    from sweeptui.dispatchers.skypilot.sdk import SkyGateway, translated  # noqa: PLC0415
+    from sweeptui.dispatchers.skypilot.warm import WarmGateway  # noqa: PLC0415
 
-    gateway, writing = SkyGateway(place), threading.Lock()
+    gateway, writing = (WarmGateway if place.clusters else SkyGateway)(place), threading.Lock()
 
     def serve(request: dict[str, Any]) -> None:
         answer: dict[str, Any] = {"id": request["id"]}
