@@ -147,7 +147,37 @@ def table(lines: list[dict[str, Any]]) -> str:
             said.append(
                 f"| {workers} | {method} | {' | '.join(cells)} | {_median(epochs, 1)} | {_median(hours, 3600)} |"
             )
-    return "\n".join([*said, "", *_by_task(lines, least), "", *_scaling(lines, least)])
+    return "\n".join([*said, "", *_by_time(lines, least), "", *_by_task(lines, least), "", *_scaling(lines, least)])
+
+
+def _by_time(lines: list[dict[str, Any]], least: dict[str, float]) -> Iterable[str]:
+    """Where methods use up their epochs at different speeds, epochs alone tell half of it."""
+    yield "Regret after the share of the simulated time that random search takes with the same number of workers."
+    yield ""
+    yield "| workers | method | 5% | 10% | 25% | 50% | 100% |"
+    yield "|---:|---|---:|---:|---:|---:|---:|"
+    for workers in sorted(_of(lines, "workers")):
+        whole = {
+            task: statistics.mean(line["best"][-1][0] for line in found)
+            for task in least
+            if (found := _pick(lines, "random", task, workers))
+        }
+        for method in _of(lines, "method"):
+            mine = [line for task in whole for line in _pick(lines, method, task, workers)]
+            if mine:
+                cells = [_at_time(mine, least, whole, share) for share in (0.05, 0.1, 0.25, 0.5, 1.0)]
+                yield f"| {workers} | {method} | {' | '.join(cells)} |"
+
+
+def _at_time(lines: list[dict[str, Any]], least: dict[str, float], whole: dict[str, float], share: float) -> str:
+    found = []
+    for line in lines:
+        until = share * whole[line["task"]]
+        if line["best"][-1][0] < until * 0.7:
+            return "-"  # its epochs were used up before
+        before = [loss for seconds, _, loss in line["best"] if seconds <= until] or [line["best"][0][2]]
+        found.append(before[-1] - least[line["task"]])
+    return f"{statistics.mean(found):.2f}"
 
 
 def _by_task(lines: list[dict[str, Any]], least: dict[str, float]) -> Iterable[str]:

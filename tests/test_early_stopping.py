@@ -97,6 +97,30 @@ def test_promotion_trains_on_from_checkpoints_and_pays_for_no_epoch_twice(sweep:
     assert TrialStatus.COMPLETED in {trial.status for trial in state.trials.values()}
 
 
+@pytest.mark.parametrize(("goes_on", "spent"), [(True, 9), (False, 4 + 9)])
+def test_what_a_training_that_was_cut_off_has_cost_is_counted_once(sweep: Sweep, goes_on: bool, spent: int) -> None:
+    """One that goes on from its checkpoint counts on from there; one that begins anew has cost both times."""
+    script = f"""
+import json, os, sys
+begun = os.environ.get("SWEEPTUI_CHECKPOINT") if {goes_on} else None
+epoch = int(begun or 0)
+while epoch < 9:
+    epoch += 1
+    line = dict(step=epoch, total_steps=9, score=epoch, cost=epoch, checkpoint=str(epoch))
+    open(os.environ["SWEEPTUI_REPORT"], "a").write(json.dumps(line) + "\\n")
+    if epoch == 4 and not os.path.exists("cut"):
+        open("cut", "w").close()
+        sys.exit(1)
+"""
+    tool = sweep.tool(parameters=PARAMETERS, max_trials=1, retries={"crashed": 1})
+    command = [sys.executable, "-c", script.replace("{", "{{").replace("}", "}}")]
+    tool = tool.model_copy(update={"train_command": command, "working_dir": str(sweep.folder)})
+    assert sweep.run(tool).exit_code == 0
+    trial = sweep.state.trials[1]
+    assert trial.attempt == 2, "it was cut off"
+    assert (trial.cost, trial.spent) == (9, spent)
+
+
 def test_pbt_hands_checkpoints_over_and_keeps_the_lineage(sweep: Sweep) -> None:
     options = {"population_size": 3, "num_generations": 3, "max_epochs": 9, "truncation": 0.34, "quorum": 1.0}
     run(sweep, "pbt", options, 9, {"*": [3, 6]})

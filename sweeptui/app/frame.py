@@ -118,10 +118,16 @@ def _read(app: Cockpit) -> bool:
 
 
 def home_frame(
-    root: Path, read: Read, size: tuple[int, int], *, screen: str = "sweeps", clock: Callable[[], float] = time.time
+    root: Path,
+    read: Read,
+    size: tuple[int, int],
+    *,
+    screen: str = "sweeps",
+    inside: str = "",
+    clock: Callable[[], float] = time.time,
 ) -> Frame:
-    """A frame of the start screen, or of its form; for `read`, see `Home`."""
-    app = Home(root, read, utf8=True, clock=clock)
+    """A frame of the start screen, `inside` an experiment, or of its form; for `read`, see `Home`."""
+    app = Home(root, read, inside=inside, utf8=True, clock=clock)
 
     async def look(pilot: Pilot[Any]) -> None:
         await _until(pilot, lambda: app.looked)

@@ -15,17 +15,18 @@ from textual import on, work
 
 from sweeptui.app import terminal, wording
 from sweeptui.app.faults import complain
-from sweeptui.app.inventory import Entry, Inventory
+from sweeptui.app.inventory import EXPERIMENT, STAGE, Entry, Inventory
 from sweeptui.app.messages import Latest
 from sweeptui.app.run import EXIT_FAILED, run_cockpit
 from sweeptui.app.screens.newsweep import NewSweep
 from sweeptui.app.screens.sweeps import SweepList
 from sweeptui.app.screens.sweeptable import shown_path
 from sweeptui.app.trash import throw_away
+from sweeptui.app.watcher import whoami
 from sweeptui.app.window import Window
 from sweeptui.core.errors import UserError
 from sweeptui.folders import sweeps_dir
-from sweeptui.launch import Session, reopen
+from sweeptui.launch import Session, reopen, stop_experiment, stop_sweep
 from sweeptui.recipes.find import RecipeInfo, list_recipes
 
 if TYPE_CHECKING:
@@ -68,10 +69,11 @@ class Home(Window[Destination], inherit_bindings=False):
         read: Read,
         *,
         selected: str | None = None,
+        inside: str = "",
         utf8: bool | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`selected` is the sweep on which the cursor stands first."""
+        """`selected` is the sweep on which the cursor stands first, `inside` the experiment that is shown."""
         super().__init__(utf8=utf8)
         self.root = root
         self.read = read
@@ -81,7 +83,7 @@ class Home(Window[Destination], inherit_bindings=False):
         self._busy = ""
         self._recipes = tuple(list_recipes(sweeps_only=True))
         self.sweeps = SweepList(sweeps_dir(root), self._recipes, clock)
-        self.sweeps.table.cursor = selected
+        self.sweeps.table.cursor, self.sweeps.table.at = selected, inside
         self.looked = False
         """The sweeps have been looked at, at least once."""
 
@@ -144,7 +146,9 @@ class Home(Window[Destination], inherit_bindings=False):
             case "resume" if entry is not None:
                 self._resume(entry)
             case "delete" if entry is not None:
-                self._delete(entry)
+                self._delete(entry, self.sweeps.table.inside(entry.name))
+            case "stop" | "kill" if entry is not None:
+                self._stop(entry, kill=message.action == "kill")
 
     @work(thread=True, group="acting", exclusive=True)
     def _resume(self, entry: Entry) -> None:
@@ -156,8 +160,24 @@ class Home(Window[Destination], inherit_bindings=False):
         self.call_from_thread(self.exit, Destination(session.path, session))
 
     @work(thread=True, group="acting")
-    def _delete(self, entry: Entry) -> None:
+    def _stop(self, entry: Entry, *, kill: bool) -> None:
         try:
+            if entry.kind == EXPERIMENT:
+                said = stop_experiment(self.root, entry.name, kill=kill, actor=whoami())
+            else:
+                said = stop_sweep(self.root, entry.name, kill=kill, actor=whoami())
+        except UserError as error:
+            self._say(f"{entry.name} was not stopped: {error}", "warning")
+            return
+        self._look_now.set()
+        self._say(said, "information")
+
+    @work(thread=True, group="acting")
+    def _delete(self, entry: Entry, inside: Sequence[Entry]) -> None:
+        try:
+            for each in inside:
+                if each.kind != STAGE:
+                    throw_away(each.folder)
             target = throw_away(entry.folder)
         except UserError as error:
             self._say(f"{entry.name} was not deleted: {error}", "warning")
@@ -174,11 +194,14 @@ class Home(Window[Destination], inherit_bindings=False):
         self.exit(Destination(message.session.path, message.session))
 
 
-def run_home(root: Path, read: Read) -> int:
-    """Show the sweeps under `root`, and each that is chosen, until the user leaves. The exit code."""
+def run_home(root: Path, read: Read, inside: str = "") -> int:
+    """Show the sweeps under `root`, and each that is chosen, until the user leaves. The exit code.
+
+    `inside`: begin in this experiment.
+    """
     selected: str | None = None
     while True:
-        app = Home(root, read, selected=selected)
+        app = Home(root, read, selected=selected, inside=inside)
         with terminal.as_it_was():
             destination = app.run()
         if app.fault is not None:
@@ -188,7 +211,7 @@ def run_home(root: Path, read: Read) -> int:
             return 128 + app.signalled
         if destination is None:
             return 0
-        selected = destination.folder.name
+        selected, inside = destination.folder.name, app.sweeps.table.at
         code = run_cockpit(destination.session, destination.folder)
         if code in ENDS_ALL:
             return code

@@ -14,12 +14,16 @@ from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import StoreBusyError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.trial import RUNNING, TrialStatus
+from sweeptui.families import ExperimentSight, sight_experiment
+from sweeptui.folders import EXPERIMENT_DATABASE
 from sweeptui.survey import DATABASE, sight
 
 if TYPE_CHECKING:
     from sweeptui.core.stores.base import Lease
     from sweeptui.core.trial import Trial
 
+SWEEP, EXPERIMENT, STAGE = "sweep", "experiment", "stage"
+"""Kinds of entries."""
 UNREADABLE, LOCKED = "unreadable", "locked"
 BUSY_TIMEOUT_S = 0.3
 """A database that somebody keeps locked must not hold up the others."""
@@ -29,7 +33,7 @@ Signature = tuple[tuple[int, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One sweep as it was found."""
+    """One sweep as it was found; or an experiment, or a stage of one, whose trials are those of the sweeps inside."""
 
     name: str
     folder: Path
@@ -54,6 +58,15 @@ class Entry:
     """In the cost unit, all attempts of all trials."""
     holder: Lease | None = None
     """Who runs it now."""
+    kind: str = SWEEP
+    parent: str = ""
+    """The name of the entry that this one is inside of."""
+    title: str = ""
+    """What it is called there."""
+    index: int = 0
+    """Of a stage: its place among the stages of its experiment."""
+    depth: int = 0
+    """How many of those around it are shown with it."""
 
     @property
     def lives(self) -> bool:
@@ -62,7 +75,7 @@ class Entry:
 
     @property
     def can_go_on(self) -> bool:
-        return not self.problem and self.label not in (SweepStatus.FINISHED, SweepStatus.STOPPED)
+        return self.kind == SWEEP and not self.problem and self.label not in (SweepStatus.FINISHED, SweepStatus.STOPPED)
 
     @property
     def text(self) -> str:
@@ -81,9 +94,36 @@ class Inventory:
         self._known: dict[Path, tuple[Signature, Entry]] = {}
         self._stores: dict[Path, tuple[SqliteStore, int]] = {}
         """With the last change that its entry is of."""
+        self._experiments: dict[str, tuple[Signature, ExperimentSight]] = {}
 
     def read(self) -> tuple[Entry, ...]:
-        """All sweeps, by name."""
+        """All sweeps, by name, and the experiments that they are inside of with their stages."""
+        from sweeptui.app.nesting import nested  # noqa: PLC0415 - it needs this module
+
+        sweeps = self._sweeps()
+        self._look_at_experiments()
+        if not self._experiments:
+            return sweeps
+        return nested(sweeps, {name: sight for name, (_, sight) in self._experiments.items()}, self._dir)
+
+    def _look_at_experiments(self) -> None:
+        found = {}
+        for folder in self._folders(EXPERIMENT_DATABASE):
+            signature, known = _signature(folder, EXPERIMENT_DATABASE), self._experiments.get(folder.name)
+            if known is not None and (known[0] == signature and known[1].holder is None):
+                found[folder.name] = known
+                continue
+            try:
+                found[folder.name] = signature, sight_experiment(folder, busy_timeout_s=BUSY_TIMEOUT_S)
+            except StoreBusyError:
+                if known is not None:
+                    found[folder.name] = known
+            except UserError as error:
+                unreadable = ExperimentSight(folder.name, UNREADABLE, str(error), "", None, None, (), None)
+                found[folder.name] = signature, unreadable
+        self._experiments = found
+
+    def _sweeps(self) -> tuple[Entry, ...]:
         found = self._folders()
         for folder in self._known.keys() - set(found):
             self._forget(folder)
@@ -103,9 +143,9 @@ class Inventory:
         for folder in list(self._known):
             self._forget(folder)
 
-    def _folders(self) -> list[Path]:
+    def _folders(self, database: str = DATABASE) -> list[Path]:
         try:
-            return sorted(folder for folder in self._dir.iterdir() if (folder / DATABASE).exists())
+            return sorted(folder for folder in self._dir.iterdir() if (folder / database).exists())
         except OSError:
             return []
 
@@ -164,10 +204,10 @@ def _entry(folder: Path, store: SqliteStore, old: Entry | None) -> Entry:
     )
 
 
-def _signature(folder: Path) -> Signature:
+def _signature(folder: Path, database: str = DATABASE) -> Signature:
     """What differs whenever the database has been written to."""
     found = []
-    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-journal"):
+    for name in (database, f"{database}-wal", f"{database}-journal"):
         with suppress(OSError):
             stat = (folder / name).stat()
             if stat.st_size:  # an empty journal comes and goes with those who only read

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeptui.cli.options import json_option, root_option, sweep_argument
-from sweeptui.folders import existing_sweep
+from sweeptui.core.errors import UserError
+from sweeptui.folders import existing_sweep, is_experiment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,8 @@ def attach(
     *, sweep: str, root: Path, headless: bool, as_json: bool, quiet: bool, read_only: bool, browser_tab: bool
 ) -> int:
     """Watch a sweep that runs elsewhere, and act on it."""
+    if is_experiment(root, sweep) and not browser_tab:
+        return _attach_to_experiment(sweep, root, plain=headless_wanted(headless, as_json), read_only=read_only)
     path = existing_sweep(root, sweep)
     # What each needs is imported where it is needed: Textual is not for those who run headless.
     if browser_tab:
@@ -42,6 +45,17 @@ def attach(
     from sweeptui.app import run_cockpit  # noqa: PLC0415
 
     return run_cockpit(None, path, read_only=read_only)
+
+
+def _attach_to_experiment(name: str, root: Path, *, plain: bool, read_only: bool) -> int:
+    """Show its tree, from which each of its sweeps is opened. Raises `UserError`."""
+    if plain or read_only:
+        what = "without a terminal" if plain else "read-only"
+        raise UserError(f"{name} is an experiment, which is not shown {what}; attach to one of its sweeps instead")
+    from sweeptui.app.home import run_home  # noqa: PLC0415 - as above
+    from sweeptui.cli.run import read_words  # noqa: PLC0415 - it needs this module
+
+    return run_home(root, read_words, inside=name)
 
 
 def headless_wanted(asked: bool, as_json: bool) -> bool:

@@ -16,7 +16,7 @@ from sweeptui.cli.complete import SweepName
 from sweeptui.cli.options import parse_trials, root_option
 from sweeptui.cli.run import read_words
 from sweeptui.core.errors import UserError
-from sweeptui.folders import existing_sweep
+from sweeptui.folders import existing_sweep, is_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,14 +79,16 @@ def frame(
 ) -> int:
     """Print one frame of the cockpit as text, for a bug report or a CI log, or draw it.
 
-    The screens `sweeps` and `new` show no one sweep; all others are of SWEEP.
+    The screens `sweeps` and `new` show no one sweep; all others are of SWEEP. Of an experiment it is its tree.
     """
     clock = time.time if now is None else lambda: now
     draw = _renderer() if png is not None else None
     from sweeptui.app import frame as app  # noqa: PLC0415 - Textual is not for those who run headless
 
-    if screen in app.HOME_SCREENS:
-        shown = app.home_frame(root, read_words, size, screen=screen, clock=clock)
+    inside = sweep if sweep is not None and is_experiment(root, sweep) else ""
+    if screen in app.HOME_SCREENS or inside:
+        screen = screen if screen in app.HOME_SCREENS else "sweeps"
+        shown = app.home_frame(root, read_words, size, screen=screen, inside=inside, clock=clock)
     elif sweep is None:
         raise UserError(f"screen {screen!r} is of a sweep: name the sweep, or choose one of {_or(app.HOME_SCREENS)}")
     else:

@@ -224,11 +224,25 @@ class Ingest:
         costs = [report.cost for report in reports if report.cost is not None]
         measured = {"seconds": end.run_s, "usd": end.cost_usd}.get(self._tool.cost_unit)
         own = costs[-1] if costs else measured
+        if job.stage is Stage.TRAIN and costs and (begun_at := self._cost_at_checkpoint(job, reports)) is not None:
+            return own, costs[-1] - begun_at
         before = trial.cost if trial.cost is not None else trial.provenance.get("cost")
         if own is None or not before or job.stage is not Stage.TRAIN:
             return own, own or 0.0
         counts_on = bool(costs) and costs[0] >= before
         return (own, own - before) if counts_on else (before + own, own)
+
+    def _cost_at_checkpoint(self, job: Job, reports: Sequence[Report]) -> float | None:
+        """The cost of an earlier attempt at its last checkpoint, where this one counts on from there; else None."""
+        kept: Report | None = None
+        for report in self._store.reports(job.trial, Stage.TRAIN):
+            if report.job < job.id and report.checkpoint is not None:
+                kept = report
+        first = next(report for report in reports if report.cost is not None)
+        if kept is None or kept.cost is None or first.cost is None or first.cost < kept.cost:
+            return None
+        begun_anew = kept.step is not None and first.step is not None and first.step <= kept.step
+        return None if begun_anew else kept.cost
 
     def _consequence(
         self, tx: Transaction, job: Job, outcome: JobOutcome, reason: str, last_stage: bool, score: float | None

@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 from sweeptui.app import theme, wording
 from sweeptui.app.columns import BEST, BOLD, MARK, PLAIN, QUIET, Piece, fit
 from sweeptui.app.dialogs import Ask, Choice
+from sweeptui.app.inventory import EXPERIMENT, STAGE, SWEEP
 from sweeptui.app.moves import Move
 from sweeptui.app.panels import Part, arrange
 from sweeptui.app.screens.hints import Hint, Hints
@@ -37,6 +38,7 @@ ROOMY = (150, 40)
 """From so many columns and lines on, a sweep's details have the room that the list has no use for."""
 LIST_LINES, LEAST_LIST = 3, 8
 """Of its frame and its titles; and how high it is with hardly any sweep."""
+KILL = (Choice("yes", "Yes, kill them", "y"), Choice("no", "No", "n"))
 DELETE = (Choice("yes", "Yes, delete it", "y"), Choice("no", "No", "n"))
 
 
@@ -48,10 +50,19 @@ def _readable(entry: Entry | None) -> str:
     return _selected(entry) or (wording.line(entry.problem) if entry is not None else "")
 
 
+def _openable(entry: Entry | None) -> str:
+    if why := _readable(entry):
+        return why
+    assert entry is not None
+    return f"{entry.title} ran no sweep" if entry.kind == STAGE and not entry.max_trials else ""
+
+
 def _resumable(entry: Entry | None) -> str:
     if why := _readable(entry):
         return why
     assert entry is not None
+    if entry.kind != SWEEP:
+        return "an experiment goes on when its script, or its command, is run again; r is for sweeps"
     if entry.holder is not None:
         return f"{entry.name} is being run by {wording.line(str(entry.holder))}: Enter watches it"
     return "" if entry.can_go_on else f"{entry.name} is {entry.label}: there is nothing to go on with"
@@ -61,6 +72,8 @@ def _deletable(entry: Entry | None) -> str:
     if why := _selected(entry):
         return why
     assert entry is not None
+    if entry.kind == STAGE:
+        return f"{entry.title} is a stage: it is deleted with its experiment"
     if entry.label == "locked":
         return wording.line(entry.problem)
     if entry.holder is not None:
@@ -68,6 +81,18 @@ def _deletable(entry: Entry | None) -> str:
     if entry.lives:
         return f"trials of {entry.name} are running although nobody runs the sweep: kill them first"
     return ""
+
+
+_CAN_STOP = ("running", "interrupted")
+"""Experiments and stages, where nobody is told to run them."""
+
+
+def _stoppable(entry: Entry | None) -> str:
+    if why := _readable(entry):
+        return why
+    assert entry is not None
+    over = not entry.lives if entry.kind == SWEEP else entry.holder is None and entry.label not in _CAN_STOP
+    return f"{entry.title or entry.name} is {entry.label}: nothing of it runs" if over else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +110,14 @@ class SweepAction:
 
 
 SWEEP_ACTIONS = (
-    SweepAction("open", ("enter", "o"), "Enter", "open", "Open the selected sweep: watch it, and act on it", _readable),
+    SweepAction("open", ("enter", "o"), "Enter", "open", "Open the selected sweep, or go into the experiment",
+                _openable),
+    SweepAction("back", ("backspace", "left", "h"), "⌫", "back", "Back to what is around this experiment"),
     SweepAction("resume", ("r", "c"), "r", "resume", "Go on with the selected sweep in this window", _resumable),
     SweepAction("new", ("n",), "n", "new sweep", "Start a new sweep from a recipe"),
+    SweepAction("stop", ("x",), "x", "stop", "Stop it, and all inside it; running trials finish",
+                _stoppable),
+    SweepAction("kill", ("K",), "K", "", "Stop it, and kill its running trials; asks first", _stoppable),
     SweepAction("delete", ("d", "delete"), "d", "delete", "Move the selected sweep to the trash; asks first",
                 _deletable),
     SweepAction("filter", ("slash",), "/", "filter", "Show only sweeps with these words; -word leaves out", _selected),
@@ -164,21 +194,31 @@ class SweepList(Screen[None], inherit_bindings=False):
         self.table.styles.height = max(LEAST_LIST, min(rows, self.size.height // 2)) if roomy else None
         self.details.styles.height = "1fr" if roomy else None
         self.details.update(_details(entry, max(20, self.size.width - 4), self._clock(), roomy=roomy))
-        shown, of = len(self.table.entries), len(entries or ())
-        self.table.border_title = f"Sweeps {of}" if shown == of else f"Sweeps {shown} of {of}"
+        # Stages and what is inside of experiments come and go with where one is: counted is what one sees.
+        of = len(self.table.entries) if self.table.at else sum(not each.parent for each in entries or ())
+        shown = len(self.table.entries)
+        if self.table.words:
+            of = sum(each.kind != STAGE for each in entries or ())
+        what = "Stages and sweeps" if self.table.at else "Sweeps"
+        self.table.border_title = f"{what} {of}" if shown == of else f"{what} {shown} of {of}"
         self.table.border_subtitle = "" if not self.table.words else f"filter: {' '.join(self.table.words)}"
         self.details.border_title = wording.line(entry.name) if entry is not None else ""
         self.keys.show(
             [
                 Hint(action.shown, action.label, f"screen.act('{action.id}')", not action.refusal(entry))
                 for action in SWEEP_ACTIONS
-                if action.label
+                if action.label and (action.id != "back" or self.table.at)
             ]
         )
 
     def _header(self) -> Text:
-        entries = self._entries
-        first: list[Part] = [(0, [("sweeptui", BOLD)]), (1, [(f"sweeps in {shown_path(self._folder)}", QUIET)])]
+        entries = None if self._entries is None else tuple(each for each in self._entries if each.kind == SWEEP)
+        crumbs: list[Piece] = [(f"sweeps in {shown_path(self._folder)}", QUIET)]
+        if around := self.table.around:
+            crumbs = [("sweeps", QUIET)]
+            for each in around:
+                crumbs += [(" / ", QUIET), (wording.line(each.title or each.name), BOLD)]
+        first: list[Part] = [(0, [("sweeptui", BOLD)]), (0 if around else 1, crumbs)]
         second: list[Part] = []
         if entries is None:
             second = [(0, [("◌ looking for sweeps", QUIET)])]
@@ -215,7 +255,17 @@ class SweepList(Screen[None], inherit_bindings=False):
             case "turn":
                 self.table.turn()
             case "clear":
-                self._end_filter(keep=False)
+                if self.table.at and not self.table.words and not self.has_class("-filtering"):
+                    self.table.leave()
+                else:
+                    self._end_filter(keep=False)
+            case "back":
+                if self.table.at:
+                    self.table.leave()
+            case "open" if entry is not None and entry.kind != SWEEP:
+                self._go_into(entry)
+            case "stop" | "kill" if entry is not None:
+                self._stop(id_, self.table.experiment_of(entry))
             case "help":
                 self.app.push_screen(SweepHelp())
             case "delete" if entry is not None:
@@ -223,10 +273,37 @@ class SweepList(Screen[None], inherit_bindings=False):
             case _:
                 self.post_message(self.Wanted(id_, entry))
 
+    def _go_into(self, entry: Entry) -> None:
+        """Into an experiment; of a stage, to the newest sweep that it ran."""
+        if entry.kind == EXPERIMENT:
+            self.table.enter(entry.name)
+            return
+        sweeps = [each for each in self.table.inside(entry.name) if each.kind == SWEEP]
+        newest = max(sweeps, key=lambda each: (each.lives, each.created_at or 0.0))
+        self.post_message(self.Wanted("open", newest))
+
+    def _stop(self, id_: str, entry: Entry) -> None:
+        if id_ == "stop":
+            self.post_message(self.Wanted(id_, entry))
+            return
+        inside = " and all that runs inside it" if entry.kind == EXPERIMENT else ""
+
+        def answered(choice: str | None) -> None:
+            if choice == "yes":
+                self.post_message(self.Wanted("kill", entry))
+
+        self.app.push_screen(
+            Ask(f"Stop {wording.line(entry.name)}{inside}, and kill its running trials?", KILL, "no"), answered
+        )
+
     def _ask_to_delete(self, entry: Entry) -> None:
         trials = "1 finished trial" if entry.done == 1 else f"{entry.done} finished trials"
         what = trials if not entry.problem else "its database cannot be read"
-        question = f"Delete {wording.line(entry.name)} ({what})? It is moved to {shown_path(self._folder / TRASH)}."
+        inside = sum(each.kind != STAGE for each in self.table.inside(entry.name))
+        with_all = f" and {inside} inside it" if inside else ""
+        question = (
+            f"Delete {wording.line(entry.name)}{with_all} ({what})? It is moved to {shown_path(self._folder / TRASH)}."
+        )
 
         def answered(choice: str | None) -> None:
             if choice == "yes":
@@ -300,7 +377,10 @@ def _details(entry: Entry | None, width: int, now: float, *, roomy: bool) -> Tex
     reason = textwrap.wrap(wording.line(entry.problem or entry.reason), max(10, width - indent)) or [""]
     lines: list[list[Piece]] = [[badge, (f"  {reason[0]}", PLAIN)]]
     lines += [[(" " * indent + more, PLAIN)] for more in reason[1:]]
-    if entry.created_at is not None:
+    if entry.kind == STAGE and not entry.max_trials:
+        took: list[Piece] = [("took ", QUIET), (wording.duration(entry.run_s), PLAIN)] if not entry.lives else []
+        lines.append(took)
+    elif entry.created_at is not None:
         counts: list[Part] = [
             (0, [(f"{entry.done}/{entry.max_trials} trials", PLAIN)]),
             (1, [("created ", QUIET), (f"{wording.duration(float(int(now - entry.created_at)))} ago", PLAIN)]),
@@ -313,8 +393,8 @@ def _details(entry: Entry | None, width: int, now: float, *, roomy: bool) -> Tex
             arrange(counts, width),
             arrange(
                 [
-                    (0, [("recipe ", QUIET), (wording.line(entry.recipe) or wording.UNKNOWN, PLAIN)]),
-                    (1, [(f"{entry.goal} ", QUIET), (wording.line(entry.metric), PLAIN)]),
+                    (0, _what(entry)),
+                    (1, [(f"{entry.goal} ", QUIET), (wording.line(entry.metric), PLAIN)] if entry.goal else []),
                 ],
                 width,
             ),
@@ -323,6 +403,14 @@ def _details(entry: Entry | None, width: int, now: float, *, roomy: bool) -> Tex
     if roomy or entry.created_at is None:
         lines += [[], [("Its files are in ", QUIET), (shown_path(entry.folder), PLAIN)]]
     return _text(lines, width)
+
+
+def _what(entry: Entry) -> list[Piece]:
+    """What it is, or is a sweep of."""
+    if entry.kind == STAGE:
+        return [("stage ", QUIET), (wording.line(entry.title), PLAIN)]
+    what = "experiment " if entry.kind == EXPERIMENT else "recipe "
+    return [(what, QUIET), (wording.line(entry.recipe) or wording.UNKNOWN, PLAIN)]
 
 
 def _best_list(entry: Entry) -> list[list[Piece]]:
@@ -340,6 +428,8 @@ def _best_list(entry: Entry) -> list[list[Piece]]:
         [(f"  {wording.line(path):<{longest}}  ", QUIET), (wording.param(value, full=True), PLAIN)]
         for path, value in best.params.items()
     ]
+    if entry.kind != SWEEP:
+        return lines
     copies: list[Piece] = [("sweeptui best ", QUIET), (wording.line(entry.name), theme.style(theme.SKY))]
     return [*lines, [], [*copies, (" prints it, ready to use", QUIET)]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,9 @@ from textual.strip import Strip
 
 from sweeptui.app import theme, wording
 from sweeptui.app.columns import BEST, BOLD, GAP, HEADER, PLAIN, QUIET, Piece, fit, progress_bar
-from sweeptui.app.inventory import LOCKED, UNREADABLE, Entry
+from sweeptui.app.inventory import EXPERIMENT, LOCKED, STAGE, UNREADABLE, Entry
 from sweeptui.app.moves import Move
+from sweeptui.app.nesting import below, experiment_around, path_to
 from sweeptui.app.wording import State
 
 if TYPE_CHECKING:
@@ -76,17 +77,29 @@ class Order:
     key: Callable[[Entry], tuple[object, ...]]
 
 
+def _name(entry: Entry, _now: float) -> list[Piece]:
+    name = wording.line(entry.title if entry.depth else entry.name)
+    inside: list[Piece] = [("  " * (entry.depth - 1), PLAIN)] if entry.depth > 1 else []
+    if entry.kind == STAGE:
+        return [*inside, (name, QUIET)]
+    return [*inside, *([("▸ ", theme.style(theme.SKY))] if entry.kind == EXPERIMENT else []), (name, BOLD)]
+
+
 def _state(entry: Entry, _now: float) -> list[Piece]:
     state = state_of(entry)
     return [(str(state), theme.style(state.colour))]
 
 
+def _without_trials(entry: Entry) -> bool:
+    return entry.created_at is None or (entry.kind == STAGE and not entry.max_trials)
+
+
 def _done(entry: Entry, _now: float) -> list[Piece]:
-    return [] if entry.created_at is None else [(f"{entry.done}/{entry.max_trials}", PLAIN)]
+    return [] if _without_trials(entry) else [(f"{entry.done}/{entry.max_trials}", PLAIN)]
 
 
 def _bar(entry: Entry, _now: float) -> list[Piece]:
-    if entry.created_at is None:
+    if _without_trials(entry):
         return []
     share = entry.done / entry.max_trials if entry.max_trials else 0.0
     return progress_bar(share, _BAR, theme.SKY if entry.lives else theme.QUIET)
@@ -98,7 +111,7 @@ def _failed(entry: Entry, _now: float) -> list[Piece]:
 
 def _best(entry: Entry, _now: float) -> list[Piece]:
     if entry.best is None or entry.best.score is None:
-        return [(wording.UNKNOWN, QUIET)]
+        return [] if entry.kind == STAGE and not entry.max_trials else [(wording.UNKNOWN, QUIET)]
     return [(wording.even(entry.best.score), BEST), (f" #{entry.best.number}", QUIET)]
 
 
@@ -115,7 +128,7 @@ def _run_by(entry: Entry, _now: float) -> list[Piece]:
 
 
 COLUMNS = (
-    Column("sweep", lambda entry, _now: [(wording.line(entry.name), BOLD)], 12, 40),
+    Column("sweep", _name, 12, 40),
     Column("state", _state, 11, 13),
     Column("", _bar, _BAR, _BAR, from_width=90),
     Column("trials", _done, 6, 11, right=True),
@@ -168,6 +181,8 @@ class SweepTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Those that are shown, as they are shown."""
         self.words: tuple[str, ...] = ()
         self.order, self.reverse = ORDERS[0], False
+        self.at = ""
+        """The name of the experiment whose inside is shown; "" for all sweeps and the outermost experiments."""
         self.cursor: str | None = None
         """The name of the selected sweep."""
         self._columns: list[Column] = []
@@ -199,15 +214,65 @@ class SweepTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _arrange(self) -> None:
         at = self._index
-        shown = [entry for entry in self._all if matches(entry, self.words)]
-        by_name = sorted(shown, key=lambda entry: entry.name)
-        ordered = sorted(by_name, key=self.order.key, reverse=self.reverse)
-        self.entries = tuple(ordered)
+        if self.at and all(entry.name != self.at for entry in self._all):
+            self.at = ""
+        self.entries = tuple(self._flat() if self.words else self._tree())
         if self.selected is None:
             self.cursor = self.entries[min(at, len(self.entries) - 1)].name if self.entries else None
         self._lay_out()
         self.refresh()
         self.post_message(self.Looked())
+
+    def _tree(self) -> list[Entry]:
+        """What is at this place, one under the other, and inside of an experiment all that is in there."""
+        inside: dict[str, list[Entry]] = {}
+        for entry in self._all:
+            inside.setdefault(entry.parent, []).append(entry)
+        found: list[Entry] = []
+
+        def descend(name: str, depth: int) -> None:
+            for entry in self._ordered(inside.get(name, ())):
+                found.append(replace(entry, depth=depth))
+                if self.at:
+                    descend(entry.name, depth + 1)
+
+        descend(self.at, 1 if self.at else 0)
+        return found
+
+    def _flat(self) -> list[Entry]:
+        """What has all words, here or further inside, but stages, which have no names of their own."""
+        places = below(self.at, self._all)
+        return self._ordered([each for each in places if each.kind != STAGE and matches(each, self.words)])
+
+    def _ordered(self, entries: Iterable[Entry]) -> list[Entry]:
+        by_name = sorted(entries, key=lambda entry: entry.name)
+        ordered = sorted(by_name, key=self.order.key, reverse=self.reverse)
+        return sorted(ordered, key=lambda entry: (entry.kind != STAGE, entry.index))
+
+    def enter(self, name: str) -> None:
+        """Show what is inside of an experiment."""
+        self.at, self.cursor = name, None
+        self._arrange()
+
+    def leave(self) -> None:
+        """Back to what is around it, with the cursor where one came from."""
+        left = self.at
+        around = path_to(left, self._all)[:-1]
+        self.at, self.cursor = around[-1].name if around else "", left
+        self._arrange()
+
+    @property
+    def around(self) -> list[Entry]:
+        """The experiments from the outermost one to where this is."""
+        return path_to(self.at, self._all)
+
+    def inside(self, name: str) -> list[Entry]:
+        """All that is inside of an entry, shown or not."""
+        return below(name, self._all)
+
+    def experiment_of(self, entry: Entry) -> Entry:
+        """The entry itself, or of a stage its experiment."""
+        return experiment_around(entry, self._all)
 
     @property
     def _index(self) -> int:
