@@ -5,8 +5,7 @@
 
 Both have the steps of `--members` whole trainings. Random search trains that many configurations from beginning to
 end; PBT trains as many members and, `--generations` times, replaces the worst by changed copies of the best. What
-counts is the best evaluation (mean reward of 20 episodes) of a policy that was trained to the end. Takes four minutes a
-seed on one core.
+counts is the best evaluation (mean reward of 20 episodes) of a policy that was trained to the end. Minutes a seed.
 """
 
 from __future__ import annotations

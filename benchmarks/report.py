@@ -63,6 +63,7 @@ def written(root: Path, trials: int) -> Path:
                     score=None if failed else score,
                     failure=FailureKind.CRASHED if failed else None,
                     reason=f"train exited with code 1: ValueError: nan in step {number}" if failed else "",
+                    end_order=number,
                     cost=rng.uniform(10, 60),
                     spent=10.0,
                 )

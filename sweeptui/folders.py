@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sweeptui.core.errors import UserError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 DATABASE = "sweep.db"
+SINGLE = ".sweep"
+"""How a sweep in one file is called."""
 EXPERIMENT_DATABASE = "experiment.db"
 """Of a folder that is an experiment's: what its stages gave."""
 
@@ -45,6 +44,12 @@ def sweep_path(root: Path, name: str) -> Path:
             f"letter or digit and without '..'"
         )
     return sweeps_dir(root) / name
+
+
+def by_path(place: str) -> bool:
+    """Whether `place` is the path of a sweep's folder or of a file, not the name of a sweep."""
+    path = Path(place)
+    return ("/" in place or place.endswith(SINGLE)) and ((path / DATABASE).is_file() or path.is_file())
 
 
 def existing_sweep(root: Path, name: str) -> Path:

@@ -176,6 +176,7 @@ SCENES = (
     Scene("state-full-disk", "full_disk", words=("MB",)),
     Scene("state-missing", "missing", words=("cannot be read",)),
     Scene("state-locked", "locked", words=("database locked",)),
+    Scene("past", "busy", ("left_square_bracket",) * 3, words=("PAST", "trial_0005 completed")),
     Scene("toast-best", "rising", words=("is the new best",), happen=rise),
     Scene("toast-failure", "falling", words=("failed:",), happen=fall),
     Scene("toast-breaker", "breaking", words=("breaker:",), happen=trip),

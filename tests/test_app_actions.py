@@ -98,7 +98,22 @@ def kind_of_log(app: Window) -> str:
     return str(app.log_pane.border_title)
 
 
+def in_the_past(app: Window) -> bool:
+    return app.snapshot is not None and app.snapshot.past is not None
+
+
+def at_the_start(app: Window) -> bool:
+    return in_the_past(app) and app.snapshot.past.seq == 1
+
+
 DOES: dict[str, Case] = {
+    "time_back": Case(in_the_past),
+    "time_change_back": Case(in_the_past),
+    "time_start": Case(at_the_start),
+    "time_play": Case(in_the_past),
+    "time_on": Case(lambda app: not at_the_start(app), before=("<",)),
+    "time_change_on": Case(lambda app: not at_the_start(app), before=("<",)),
+    "time_now": Case(lambda app: not in_the_past(app), before=("<",)),
     "pause": gives("pause", trials=[RUNNING]),
     "kill": gives("kill", trials=[RUNNING], then=("y",)),
     "requeue": gives("requeue", FAILED, trials=[FAILED]),
@@ -178,7 +193,15 @@ NOTHING_YET, NO_TRIAL, FULL = "nothing yet", "no trial", "full"
 NOT_STARTED = "the sweep has not started yet"
 NONE = "there is no trial yet"
 ALL_MADE = "all 10 trials of the sweep are made: raise max_trials first"
+NOW = "this is now: nothing is later"
 REFUSES: dict[str, list[tuple[int | str, str]]] = {
+    "time_back": [(NOTHING_YET, NOT_STARTED)],
+    "time_change_back": [(NOTHING_YET, NOT_STARTED)],
+    "time_start": [(NOTHING_YET, NOT_STARTED)],
+    "time_play": [(NOTHING_YET, NOT_STARTED)],
+    "time_on": [(RUNNING, NOW)],
+    "time_change_on": [(RUNNING, NOW)],
+    "time_now": [(RUNNING, NOW)],
     "pause": [(DONE, "trial_0001 is over (done): there is nothing to pause"), (NO_TRIAL, NONE)],
     "kill": [(FAILED, "trial_0006 is over already (memory)"), (NO_TRIAL, NONE)],
     "requeue": [
@@ -277,6 +300,8 @@ async def begin(app: Window, pilot, trial: int, focus: str = "") -> None:
     """As the cockpit begins, whatever was done before, with the cursor on a trial."""
     while len(app.screen_stack) > 1:
         await app.pop_screen()
+    app.travel("now")
+    await soon(app, lambda: not in_the_past(app), "now")
     table, plotting, log = app.table, app.plotting, app.log_view
     table.filter("")
     app.choosing.bar.display = False

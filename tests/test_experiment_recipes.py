@@ -124,6 +124,48 @@ def test_killed_in_the_middle_and_run_again_it_comes_to_the_same(project: Path, 
     assert trials(project / "killed") == trials(project / "whole")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_again_and_again_between_two_writes_it_comes_to_the_same(project: Path) -> None:
+    """Of the experiment's store or of a sweep's inside it: each run dies some writes further on."""
+    text = (project / "flow.py").read_text()
+    deadly = """
+import os, signal
+from sweeptui.core.stores.sqlite import SqliteStore
+
+left, commit = int(os.environ["WRITES"]), SqliteStore._commit
+
+def mortal(self):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    commit(self)
+
+SqliteStore._commit = mortal
+"""
+    (project / "deadly.py").write_text(deadly + text)
+    whole = run(project, "curriculum", "whole")
+    expected, _ = whole.communicate(timeout=PATIENCE_S)
+    (project / "cut").mkdir()
+    deaths, writes, done = 0, 5, None
+    while done is None or done.returncode:
+        writes += 1  # each run gets one write further than the one before
+        done = subprocess.run(
+            [sys.executable, "deadly.py", "curriculum", str(project / "cut")],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"WRITES": str(writes)},
+            timeout=PATIENCE_S,
+        )
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        deaths += done.returncode != 0
+    assert deaths > 5
+    assert done.stdout == expected
+    assert trials(project / "cut") == trials(project / "whole")
+
+
 def test_a_curriculum_hands_on_what_was_learnt(project: Path) -> None:
     command = ["{python}", "work.py", "{overrides}"]
     tasks = [{"level": 0}, {"level": 1}, {"level": 9}]

@@ -128,7 +128,7 @@ def test_every_kind_of_sweep_has_a_page_whose_charts_plotly_takes(tmp_path: Path
     assert all((target or "")[1:] in ids for target in targets), "links lead into the page, and there only"
     assert content.state.name in markdown(content)
     expected = {
-        "usual": {"history", "curves", "cost", "parallel", "slice-0", "slice-3"},
+        "usual": {"history", "curves", "cost", "importance", "parallel", "slice-0", "slice-3"},
         "two": {"history", "growth", "front-0-1", "parallel", "slice-0"},
         "lost": {"history"},
         "single": {"history"},
@@ -234,6 +234,25 @@ def test_versions_are_those_the_sweep_was_started_with(tmp_path: Path) -> None:
     assert "The sweep has kept no versions" not in text
     assert "0.0.7" in text
     assert "abc123, with changes that were not committed" in text
+
+
+def test_importance_is_what_the_evaluators_say_and_orders_the_charts(tmp_path: Path) -> None:
+    from sweeptui.core.analysis.evidence import evidence_of
+    from sweeptui.core.analysis.importance import importance
+
+    content = content_of(usual(tmp_path, 24))
+    space = content.tool.space
+    said = importance(space, evidence_of(content.state, space), "mdi")
+    page = html(content)
+    [chart] = [each for each in figures(page) if each["id"] == "importance"]
+    assert [trace["name"] for trace in chart["data"]] == ["random forest (MDI)", "Protein's lengthscales"]
+    forest = dict(zip(chart["data"][0]["y"], chart["data"][0]["x"], strict=True))
+    assert forest == {content.names[row.parameter]: pytest.approx(row.mean, abs=1e-5) for row in said.rows}
+    assert f"By random forest (MDI): {said.verdict}." in Read(page).text
+    first = next(each for each in figures(page) if each["id"] == "slice-0")
+    assert len(first["data"]) == 5, "what is believed with its band, the trials, the best"
+    labels = [attrs["aria-label"] for attrs in Read(page).all("div") if attrs.get("id") == "plot-slice-0"]
+    assert content.names[said.rows[0].parameter] in (labels[0] or "")
 
 
 def test_failures_are_grouped_with_the_newest_log_and_what_sets_them_apart(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(BINARY is None, reason="Chromium is not installe
 
 DRAWN = "document.documentElement?.dataset.drawn === 'yes'"
 SKETCHED = "[...document.querySelectorAll('.plot')].filter(p => p.querySelector('svg.main-svg .trace')).length"
-CHARTS = 8
-"""History, curves, cost, parallel coordinates, and four parameters."""
+CHARTS = 9
+"""History, curves, cost, importance, parallel coordinates, and four parameters."""
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 
 
@@ -125,7 +125,9 @@ async def test_ten_thousand_trials_are_drawn_and_the_page_answers(page: Page, tm
         for _ in range(10_000):
             number = tx.create_trial(some_params(rng), 1).number
             tx.set_trial(number, status="training")
-            tx.set_trial(number, status="completed", score=rng.random(), cost=1 + rng.random(), spent=1.0)
+            tx.set_trial(
+                number, status="completed", end_order=number, score=rng.random(), cost=1 + rng.random(), spent=1.0
+            )
     url = report_of(sweep.end())
     assert (sweep.folder / "report.html").stat().st_size < 10e6
     await page.go(url)

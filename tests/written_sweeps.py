@@ -75,6 +75,7 @@ class Written:
                 cost=cost,
                 spent=cost,
                 metrics=dict(metrics or {}),
+                end_order=number,
                 ended_at=self.now,
                 **fields,
             )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sweeptui.app.cockpit import Cockpit
     from sweeptui.app.snapshot import Snapshot
 
+TIME = "Time"
+"""The group of what leads through the sweep's past."""
 Refusal = Callable[["Snapshot | None", "Trial | None"], str]
 
 
@@ -145,6 +147,16 @@ def _kill_question(snapshot: Snapshot, trials: Sequence[Trial]) -> str:
     ran = run_time(trial, snapshot.at)
     since = f" It has run for {wording.duration(ran)}." if ran else ""
     return f"Kill {trial.id}?{since} Its result so far does not count."
+
+
+def _earlier(snapshot: Snapshot | None, _trial: Trial | None) -> str:
+    if snapshot is None:
+        return "the sweep has not started yet"
+    return "this is the start: nothing was before" if snapshot.past is not None and snapshot.past.seq <= 1 else ""
+
+
+def _later(snapshot: Snapshot | None, _trial: Trial | None) -> str:
+    return "" if snapshot is not None and snapshot.past is not None else "this is now: nothing is later"
 
 
 def _nothing(_app: Cockpit) -> None:
@@ -318,6 +330,20 @@ ACTIONS = (
            lambda app: app.pages.choose(), group="On a page", pane="slots"),
     Action("page_back", ("escape", "q"), "back", "Back to the table", lambda app: app.pages.back(),
            group="On a page", pane="page"),
+    Action("time_back", ("left_square_bracket",), "earlier", "Back in time, to the end of the trial before",
+           lambda app: app.travel("end", -1), _earlier, group=TIME),
+    Action("time_on", ("right_square_bracket",), "later", "On in time, to the next end of a trial",
+           lambda app: app.travel("end", 1), _later, group=TIME),
+    Action("time_change_back", ("left_curly_bracket",), "", "Back to the change before",
+           lambda app: app.travel("change", -1), _earlier, group=TIME),
+    Action("time_change_on", ("right_curly_bracket",), "", "On to the next change",
+           lambda app: app.travel("change", 1), _later, group=TIME),
+    Action("time_start", ("less_than_sign",), "", "Back to the start of the sweep",
+           lambda app: app.travel("start"), _earlier, group=TIME),
+    Action("time_now", ("greater_than_sign",), "now", "Back to now", lambda app: app.travel("now"), _later,
+           group=TIME),
+    Action("time_play", ("T",), "play", "Play from here on, of now from the start; again: stop",
+           lambda app: app.travel("play"), _started, group=TIME),
     Action("pane", ("tab", "shift+tab"), "pane", "Move between the table, the plots and the log",
            lambda app: app.switch_pane(), group="Move"),
     Action("up", ("up", "k"), "", "Up", _move(Move.UP), group="Move"),
@@ -348,6 +374,8 @@ _KEY_NAMES = {
     "minus": "-",
     "slash": "/",
     "underscore": "_",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
 }
 """Those that are not called as Unicode calls the character."""
 

@@ -38,6 +38,7 @@ from sweeptui.app.snapshot import Snapshot
 from sweeptui.app.standing import Notice
 from sweeptui.app.steering import Steering
 from sweeptui.app.table import Follow, TrialTable
+from sweeptui.app.travel import Step, Traveller
 from sweeptui.app.watcher import Watcher
 from sweeptui.app.window import Window
 from sweeptui.core.errors import UserError
@@ -93,13 +94,18 @@ class Cockpit(Window[None], inherit_bindings=False):
         driver_class: type[Driver] | None = None,
         keymap: Keymap | None = None,
         gauges: bool = False,
+        start: int | None = None,
+        speed: float | None = None,
     ) -> None:
         """`read_only` says why this window may change nothing; empty where it may. With `gauges` the header shows how
-        busy this machine is.
+        busy this machine is. `start` and `speed` say which moment to begin at, and how fast to play; see `Traveller`.
         """
         super().__init__(driver_class, utf8=utf8)
         self.read_only = read_only
-        self.clock = clock
+        self._clock = clock
+        self._begins_in_the_past = start is not None
+        self.opened = ""
+        """The path that names the sweep on a command line, where its name does not."""
         self.on_hang_up: Callable[[], None] = lambda: None
         """Called at SIGHUP, before anything else is written to the terminal, which may be gone."""
         self.folder = folder
@@ -114,10 +120,11 @@ class Cockpit(Window[None], inherit_bindings=False):
             client=client,
             read_only=read_only,
             clock=clock,
+            traveller=Traveller(start, speed),
         )
         # The widgets are kept, so that a message that comes while the screen is taken down still finds them.
         self.header = Header(folder.name, id="header")
-        self.table: TrialTable = TrialTable(clock=clock, id="table")
+        self.table: TrialTable = TrialTable(clock=self.clock, id="table")
         self.trial_line = TrialLine(id="trial-line", markup=False)
         self.log_pane: LogPane = LogPane(self.trial_line, Files(folder), id="log-pane")
         self.log_view = self.log_pane.view
@@ -161,7 +168,8 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.table.focus()
         for problem in self.keymap.problems:
             self.notify(wording.line(problem), severity="warning", markup=False, timeout=15)
-        self.snapshot = self._watcher.opening.first()
+        if not self._begins_in_the_past:
+            self.snapshot = self._watcher.opening.first()
         self.call_after_refresh(self._watcher.opening.painted)
         self._watch_sweep()
         if self.engine is not None and self.signalled is None:
@@ -178,6 +186,15 @@ class Cockpit(Window[None], inherit_bindings=False):
         self._watcher.close()
         if self._gauges is not None:
             self._gauges.close()
+
+    def clock(self) -> float:
+        """What time it is, in epoch seconds; of the past, what time it was."""
+        past = None if self.snapshot is None else self.snapshot.past
+        return self._clock() if past is None else past.at
+
+    def travel(self, step: Step, by: int = 0) -> None:
+        """Go through the sweep's past; see `Traveller.ask`."""
+        self._watcher.travel(step, by)
 
     @property
     def selected(self) -> Trial | None:
@@ -254,6 +271,9 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
         self.snapshot = message.snapshot
+        if message.snapshot.past is not None:
+            self._news = News()
+            return
         for item in self._news.of(message.snapshot, time.monotonic()):
             self.notify(item.text, severity="error" if item.bad else "information", markup=False)
 

@@ -80,14 +80,17 @@ def sweep_frame(
     screen: str = "main",
     trial: int | None = None,
     clock: Callable[[], float] = time.time,
+    start: int | None = None,
 ) -> Frame:
     """A frame of the cockpit of the sweep in `folder`, with the cursor on `trial`. Raises `UserError`.
+
+    `start`: as it was at that row of its journal.
 
     `size` is columns and lines. With a `clock` that stands still, the same sweep gives the same frame.
     """
     if screen not in SCREENS:
         raise UserError(f"screen is {screen!r}; it can be {', '.join((*SCREENS, *HOME_SCREENS))}")
-    app = Cockpit(folder, utf8=True, clock=clock, read_only=SEEN)
+    app = Cockpit(folder, utf8=True, clock=clock, read_only=SEEN, start=start)
     # Whatever is pressed, nothing is entered into the store; and yet it looks like a window that could.
     app.read_only, app.header.read_only, app.keys.read_only = "", False, False
 

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from sweeptui.app import theme, wording
-from sweeptui.app.actions import ACTIONS, BY_ID, Action
+from sweeptui.app.actions import ACTIONS, BY_ID, TIME, Action
 from sweeptui.app.columns import BEST, BOLD, MARK, OFF, PLAIN, QUIET, Piece, fit, progress_bar
 from sweeptui.app.keymap import keymap_of
 from sweeptui.app.standing import NOTHING, Notice
@@ -101,6 +101,8 @@ class Header(Widget):
             label = State("✗", "cannot be read", theme.VERMILLION)
         badge: Part = (0, [(str(label), theme.style(label.colour, bold=True))])
         view: Part = (1, [("read-only", theme.style(theme.YELLOW))] if self.read_only else [])
+        if snapshot is not None and snapshot.past is not None:
+            view = (0, [("PAST", theme.style(theme.PURPLE, bold=True))])
         # The name gives way to the state, and its end to its beginning.
         room = max(8, width - cell_len(str(label)) - GAP - (GAP + 9 if self.read_only else 0))
         program = "sweeptui " if room >= 9 + cell_len(self._sweep) else ""
@@ -267,10 +269,17 @@ class KeyBar(Widget):
         keymap = keymap_of(self.app)
         own = [action for action in ACTIONS if self._pane and action.pane == self._pane]
         taken = {key for action in own for key in keymap.keys(action)}
-        return [*own, *(action for action in self._actions if taken.isdisjoint(keymap.keys(action)))]
+        others = [action for action in self._actions if taken.isdisjoint(keymap.keys(action))]
+        # In the past, what leads through it; now, that is in the help.
+        through = [action for action in others if action.group == TIME] if self._past else []
+        return [*own, *through, *(action for action in others if action.group != TIME)]
+
+    @property
+    def _past(self) -> bool:
+        return self._snapshot is not None and self._snapshot.past is not None
 
     def _refused(self, action: Action) -> bool:
-        return (self.read_only and action.changes) or bool(action.refusal(self._snapshot, self._trial))
+        return ((self.read_only or self._past) and action.changes) or bool(action.refusal(self._snapshot, self._trial))
 
     def _key(self, action: Action) -> list[Segment]:
         refused = self._refused(action)

@@ -34,15 +34,34 @@ SWITCH_S = 0.001
 READ_ONLY = "this window is read-only: it shows the sweep and changes nothing"
 
 
-def run_cockpit(session: Session | None, path: Path, *, read_only: bool = False) -> int:
+def run_cockpit(
+    session: Session | None,
+    path: Path,
+    *,
+    read_only: bool = False,
+    start: int | None = None,
+    speed: float | None = None,
+    opened: str = "",
+) -> int:
     """Show the sweep in the folder `path` until the user leaves; with a session, run it meanwhile. The exit code.
 
+    `start` is the row of the journal to begin at, `speed` how fast to play from there (0: as long as suits); `opened`
+    the path by which a sweep was opened that lies elsewhere.
     The session's own exit code where it has ended, 0 where it was left running, 1 after a fault of the screen, 128 and
     the signal after SIGTERM and SIGHUP.
     """
     sys.setswitchinterval(SWITCH_S)
     gc.disable()  # nothing of what is made at the start is garbage, and looking for some takes its time
-    app = Cockpit(path, session, read_only=READ_ONLY if read_only else "", keymap=keymap.load(), gauges=True)
+    app = Cockpit(
+        path,
+        session,
+        read_only=READ_ONLY if read_only else "",
+        keymap=keymap.load(),
+        gauges=not opened,
+        start=start,
+        speed=speed,
+    )
+    app.opened = opened
     departure = Departure(app)
     app.on_hang_up = departure.begin
     app.when_read(_collect_from_here)
@@ -102,7 +121,7 @@ def _aftermath(app: Cockpit) -> int:
     """Leave the sweep as the user wanted it, and say so on the terminal."""
     engine, name = app.engine, app.folder.name
     if engine is None or engine.ident is None:
-        _say(f"{_state(app.folder)} Come back with: sweeptui attach {_where(app.folder)}")
+        _say(f"{_state(app.folder)} Come back with: sweeptui attach {app.opened or _where(app.folder)}")
         return _signalled(app)
     if engine.is_alive():  # the screen ended, by a fault of its own, while the sweep was running
         app.leaving = app.leaving or Leaving.DETACH

@@ -14,6 +14,7 @@ from sweeptui.core.trial import RUNNING, Job, Trial, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.app.plot.series import Series
+    from sweeptui.app.travel import Moment
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.base import Lease
     from sweeptui.core.stores.wandb.book import Standing
@@ -81,6 +82,8 @@ class Snapshot:
     """How the sweep's mirror in W&B stands; None where it has none."""
     objectives: Objectives = ()
     """What is searched for, where it is more than one metric; `metric` and `goal` are the first one's."""
+    past: Moment | None = None
+    """Which moment of the past it is; None for now."""
     disk: str = ""
     """Why nothing is launched for want of disk space."""
 

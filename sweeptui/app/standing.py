@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweeptui.app import theme, wording
 from sweeptui.core.state import SweepStatus
+from sweeptui.core.trial import trial_id
 
 if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
+    from sweeptui.app.travel import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ NOTHING = Notice()
 
 def notice(snapshot: Snapshot, *, runs_here: bool, may_act: bool) -> Notice:
     """What the user of a window on the sweep has to know; `may_act` where the window may change anything."""
+    if snapshot.past is not None:
+        return _past(snapshot.past)
     state = wording.sweep_state(snapshot.label)
     reason = wording.line(snapshot.reason)
     if snapshot.over:
@@ -42,6 +47,20 @@ def notice(snapshot: Snapshot, *, runs_here: bool, may_act: bool) -> Notice:
     if snapshot.label == SweepStatus.PAUSED:
         return Notice(f"{reason or 'paused'}: nothing new is launched{'; P goes on' * may_act}", state.glyph)
     return Notice(reason, state.glyph) if snapshot.label == SweepStatus.STOPPING else NOTHING
+
+
+def _past(past: Moment) -> Notice:
+    """Which moment of the past is shown, and the keys that lead on: the moment first, where there is little room."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(past.at))
+    before = f", {wording.duration(past.before_end_s)} before the end" if past.seq < past.last else ", the end"
+    how = f"playing, {past.speed:.3g} times as fast" if past.speed else "the past"
+    ended = "" if past.ended is None else f", {trial_id(past.ended.trial)} {past.ended.status}"
+    # Each key stays in one line with what it does.
+    keys = "  ".join(
+        each.replace(" ", "\N{NO-BREAK SPACE}") for each in ("[ ] trials", "{ } changes", "< start", "> now", "T plays")
+    )
+    text = f"{how}: {when}{before}{ended} · change {past.seq:,} of {past.last:,} · {keys}"
+    return Notice(text, "«" if not past.speed else "»", theme.PURPLE)
 
 
 def _mirror(snapshot: Snapshot) -> Notice | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.app import wording
 from sweeptui.app.actions import BY_ID, Action
 from sweeptui.app.dialogs import KILL_CHOICES, Ask, Choice
+from sweeptui.app.keymap import keymap_of
 from sweeptui.app.undo import Given, taking_back
 from sweeptui.core.errors import UserError
 
@@ -50,8 +51,8 @@ class Steering:
     def refusal(self, action: Action, trials: Sequence[Trial] | None = None) -> str:
         """Why an action does not apply now; empty where it does. One on several trials applies if it does to any."""
         app = self._app
-        if action.changes and app.read_only:
-            return app.read_only
+        if action.changes and (why := self._fixed()):
+            return why
         if action.id == "undo":
             return "" if self._given else "nothing was asked for from this window: there is nothing to undo"
         if action.on is None:
@@ -63,6 +64,14 @@ class Steering:
                 return ""
             first = first or why
         return first
+
+    def _fixed(self) -> str:
+        """Why nothing can be changed from this window now; empty where it can."""
+        snapshot = self._app.snapshot
+        if snapshot is not None and snapshot.past is not None:
+            key = keymap_of(self._app).first(BY_ID["time_now"])
+            return f"this is the past, and nothing in it can be changed: {key} goes back to now"
+        return self._app.read_only
 
     def act(self, id_: str) -> None:
         """Do what a key asks for: say why not, or ask first."""
@@ -104,8 +113,8 @@ class Steering:
 
     def command(self, verb: str, **args: Any) -> None:
         """Ask for something to be done with the sweep; the answer comes as a toast."""
-        if self._app.read_only:
-            self._app.notify(self._app.read_only, severity="warning", markup=False)
+        if why := self._fixed():
+            self._app.notify(why, severity="warning", markup=False)
             return
         given = Given(verb, args, self._app.snapshot, {key: self.limit(key) for key in (SLOTS, TRIALS)})
         self._given.append(given)

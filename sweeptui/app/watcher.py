@@ -21,6 +21,7 @@ from sweeptui.app.messages import SnapshotTaken, Teller, Told, WatchFailed
 from sweeptui.app.opening import Opening, any_job_lives
 from sweeptui.app.plot.series import Series, SeriesReader
 from sweeptui.app.snapshot import Curve, Focus, Snapshot, snapshot
+from sweeptui.app.travel import Moment, Step, Traveller
 from sweeptui.core import watched
 from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.summary import goal, truth
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
 
     from sweeptui.core.state import SweepState
     from sweeptui.core.stores.base import Lease
+    from sweeptui.core.stores.past import View
     from sweeptui.core.trial import Trial
 
 REFRESH_S = 0.25
+PLAY_REFRESH_S = 0.1
 LOCKED = "another program keeps this sweep's database locked: it is read again when it is free (`fuser` says who it is)"
 LOCKED_S = 2.0
 """So long another program may keep the store locked before it is said."""
@@ -87,7 +90,7 @@ class _Learning:
     job: int = 0
     scores: list[float] = field(default_factory=list)
 
-    def extend(self, store: SqliteStore, trial: int) -> None:
+    def extend(self, store: View, trial: int) -> None:
         for report in store.reports(trial, Stage.TRAIN, skip=self.read):
             self.read += 1
             if report.job != self.job:  # a new attempt starts a new curve
@@ -120,8 +123,12 @@ class Watcher:
         client: str = "cockpit",
         read_only: str = "",
         clock: Callable[[], float] = time.time,
+        traveller: Traveller | None = None,
     ) -> None:
-        """`client` is what the journal calls this window; `read_only` says why it may change nothing."""
+        """`client` is what the journal calls this window; `read_only` says why it may change nothing. `traveller` says
+        which moment of the past to begin at.
+        """
+        self._traveller = traveller or Traveller(None, None)
         self.on_read: Callable[[], None] = lambda: None
         """Called on the watcher's thread once all trials are read."""
         self._clock = clock
@@ -164,6 +171,11 @@ class Watcher:
             self._on_screen, self._selected, self._plotted = on_screen, selected, plotted
             self._wake.set()
 
+    def travel(self, step: Step, by: int = 0) -> None:
+        """Go through the past; see `Traveller.ask`."""
+        self._traveller.ask(step, by)
+        self._wake.set()
+
     def submit(self, verb: str, entered: Callable[[int], None] | None = None, /, **args: Any) -> None:
         """Ask whoever runs the sweep for something. What became of it comes back as a `Told`.
 
@@ -186,20 +198,18 @@ class Watcher:
 
     def run(self) -> None:
         """Look and tell, until it is closed. Where the sweep cannot be read, that is said, and tried again."""
-        if (missed := self.opening.missed()) is not None:
+        if (missed := self.opening.missed()) is not None and not self._traveller.away:
             self._teller.tell(missed)
         while not self._closed:
             try:
                 store = SqliteStore.open(self._folder / DATABASE, readonly=True, busy_timeout_s=LOCKED_S)
                 with closing(store):
-                    self._shown = None
-                    self._curves.clear()
-                    self._series = SeriesReader()
+                    self._forget()
                     self.on_read()
                     while not (self._closed or store.outdated()):
                         self._turn(store)
                         self.turns += 1
-                        self._pause(REFRESH_S)
+                        self._pause(PLAY_REFRESH_S if self._traveller.playing else REFRESH_S)
             except StoreBusyError:
                 self._say(LOCKED)
                 self._pause(REFRESH_S)
@@ -223,10 +233,20 @@ class Watcher:
         try:
             changes = store.refresh()
             self._lease = store.lease()
-            self._take_in(store, changes)
-            self._look_slowly(store)
-            self._say_watched(store.state)
-            self._publish(store, changes)
+            self._tell(changes)
+            past, way = self._traveller.look(store)
+            if past is None:
+                if self._shown is not None and self._shown.past is not None:
+                    self._forget()
+                self._take_in(store, changes)
+                self._look_slowly(store)
+                self._say_watched(store.state)
+                self._publish(store, changes, None)
+            else:
+                if way is None or self._shown is None or self._shown.past is None:
+                    self._forget()
+                self._take_in(past, way or [])
+                self._publish(past, way or [], self._traveller.moment())
             self._say("")
         except StoreBusyError:  # looked at again in a moment
             self._say(LOCKED)
@@ -243,15 +263,24 @@ class Watcher:
 
     # -- reading
 
-    def _take_in(self, store: SqliteStore, changes: list[Change]) -> None:
-        state = store.state
+    def _forget(self) -> None:
+        """All is looked at anew."""
+        self._shown = None
+        self._curves.clear()
+        self._series = SeriesReader()
+
+    def _tell(self, changes: list[Change]) -> None:
         for change in changes:
             if change.kind == ChangeKind.COMMAND_FINISHED and change.data["id"] in self._asked:
                 self._asked.discard(change.data["id"])
                 self._post(Told(str(change.data["result"]), warning=change.data["state"] == "refused"))
             elif change.kind in NOTES and change.data.get("message"):
                 self._post(Told(f"{change.kind}: {change.data['message']}", warning=True))
-            elif change.kind == ChangeKind.JOB_CHANGED and change.trial is not None and "report_offset" in change.data:
+
+    def _take_in(self, store: View, changes: list[Change]) -> None:
+        state = store.state
+        for change in changes:
+            if change.kind == ChangeKind.JOB_CHANGED and change.trial is not None and "report_offset" in change.data:
                 self._dirty = True
                 self._series.grew(change.trial)
                 if change.trial in self._curves:
@@ -301,9 +330,10 @@ class Watcher:
             free_mb = shutil.disk_usage(self._folder).free >> 20
             self._disk = f"only {free_mb} MB free on the disk: nothing is launched" if free_mb < limit_mb else ""
 
-    def _publish(self, store: SqliteStore, changes: list[Change]) -> None:
-        holder = self._lease if self._lease is not None and self._lease.alive else None
-        label = truth(store.state, held=holder is not None, jobs_alive=self._jobs_alive)
+    def _publish(self, store: View, changes: list[Change], past: Moment | None) -> None:
+        holder = self._lease if self._lease is not None and self._lease.alive and past is None else None
+        label = truth(store.state, held=holder is not None or past is not None, jobs_alive=self._jobs_alive)
+        disk, mirror = ("", None) if past is not None else (self._disk, self._mirror)
         curves = self._wanted_curves(store)
         series = self._plotted_series(store)
         focus = self._focus(store, changes)
@@ -311,8 +341,8 @@ class Watcher:
         if (
             old is not None
             and not self._dirty
-            and (old.label, old.disk, old.curves, old.focus) == (label, self._disk, curves, focus)
-            and old.mirror == self._mirror
+            and (old.label, old.disk, old.curves, old.focus) == (label, disk, curves, focus)
+            and (old.mirror, old.past) == (mirror, past)
             and old.series == series
             and str(old.holder) == str(holder)
         ):
@@ -321,7 +351,7 @@ class Watcher:
         self._shown = replace(
             snapshot(
                 store.state,
-                at=self._clock(),
+                at=self._clock() if past is None else past.at,
                 label=label,
                 best=self._best,
                 trials=tuple(self._trials),
@@ -333,12 +363,13 @@ class Watcher:
             curves=curves,
             series=series,
             focus=focus,
-            disk=self._disk,
-            mirror=self._mirror,
+            disk=disk,
+            mirror=mirror,
+            past=past,
         )
         self._teller.tell(self._shown)
 
-    def _wanted_curves(self, store: SqliteStore) -> Mapping[int, Curve]:
+    def _wanted_curves(self, store: View) -> Mapping[int, Curve]:
         old = self._shown.curves if self._shown is not None else {}
         wanted: dict[int, Curve] = {}
         for number in sorted(self._on_screen):
@@ -353,13 +384,13 @@ class Watcher:
             self._curves.popitem(last=False)
         return wanted
 
-    def _plotted_series(self, store: SqliteStore) -> Mapping[int, Series]:
+    def _plotted_series(self, store: View) -> Mapping[int, Series]:
         series, more = self._series.read(store, self._plotted & store.state.trials.keys())
         if more:
             self._wake.set()
         return series
 
-    def _focus(self, store: SqliteStore, changes: list[Change]) -> Focus | None:
+    def _focus(self, store: View, changes: list[Change]) -> Focus | None:
         selected = self._selected
         if selected is None or selected not in store.state.trials:
             return None

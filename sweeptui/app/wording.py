@@ -173,6 +173,8 @@ def provenance(trial: Trial, unit: str) -> str:
     """How the trial's parameters were chosen, and what was expected of them."""
     found = trial.provenance
     method = param(found.get("method", "unknown"))
+    if "imported" in found:
+        method = f"{method}, imported from {param(found['imported'])}"
     if trial.is_replicate:
         return f"validation of {param(found.get('of', ''))}, seed {param(found.get('repeat', ''))}"
     if reason := found.get("fallback"):

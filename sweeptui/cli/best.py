@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeptui.cli.front import EXIT_NO_SUCCESS, print_front, print_pareto, said_of
-from sweeptui.cli.options import WholeNumber, json_option, root_option, sweep_argument
+from sweeptui.cli.options import WholeNumber, json_option, root_option, sweep_argument, sweep_to_read
 from sweeptui.core.analysis.best import (
     PATCH_DIR,
     as_overrides,
@@ -27,7 +27,6 @@ from sweeptui.core.analysis.summary import best_json, json_line, metrics_json, t
 from sweeptui.core.errors import UserError, hint
 from sweeptui.core.objectives import objectives_of, value_of
 from sweeptui.core.values import format_value
-from sweeptui.folders import existing_sweep
 from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def best(
     Of a sweep with several metrics, print the front: the trials that no other beats in all. --by METRIC picks one.
     """
 
-    folder = existing_sweep(root, sweep)
+    folder = sweep_to_read(root, sweep)
     with open_sweep(folder) as store:
         state = store.state
     objectives = objectives_of(state.config)

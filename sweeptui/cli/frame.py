@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeptui.cli.complete import SweepName
-from sweeptui.cli.options import parse_trials, root_option
+from sweeptui.cli.options import at_option, moment_at, parse_trials, root_option, sweep_to_read
 from sweeptui.cli.run import read_words
 from sweeptui.core.errors import UserError
-from sweeptui.folders import existing_sweep, is_experiment
+from sweeptui.folders import by_path, is_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,7 @@ class Size(SizeType):
 @click.argument("sweep", type=SweepName(), required=False)
 @click.option("--size", type=Size(), default="120x40", show_default=True, help="Columns and lines.")
 @click.option("--screen", metavar="NAME", default="main", show_default=True, help="Which screen; see docs/cockpit.md.")
+@at_option
 @click.option("--at-trial", metavar="TRIAL", help="With the cursor on this trial.")
 @click.option(
     "--now", type=float, metavar="EPOCH_S", help="What time it shall be, for a frame that is always the same."
@@ -70,6 +71,7 @@ def frame(
     sweep: str | None,
     size: tuple[int, int],
     screen: str,
+    at: str | None,
     at_trial: str | None,
     now: float | None,
     ansi: bool,
@@ -85,7 +87,9 @@ def frame(
     draw = _renderer() if png is not None else None
     from sweeptui.app import frame as app  # noqa: PLC0415 - Textual is not for those who run headless
 
-    inside = sweep if sweep is not None and is_experiment(root, sweep) else ""
+    inside = sweep if sweep is not None and not by_path(sweep) and is_experiment(root, sweep) else ""
+    if (screen in app.HOME_SCREENS or inside) and at is not None:
+        raise UserError(f"--at is of a sweep, and screen {screen!r} shows no one sweep; leave it out")
     if screen in app.HOME_SCREENS or inside:
         screen = screen if screen in app.HOME_SCREENS else "sweeps"
         shown = app.home_frame(root, read_words, size, screen=screen, inside=inside, clock=clock)
@@ -93,8 +97,10 @@ def frame(
         raise UserError(f"screen {screen!r} is of a sweep: name the sweep, or choose one of {_or(app.HOME_SCREENS)}")
     else:
         trial = None if at_trial is None else parse_trials([at_trial])[0]
-        folder = existing_sweep(root, sweep)
-        shown = app.sweep_frame(folder, size, screen=screen, trial=trial, clock=clock)
+        folder = sweep_to_read(root, sweep)
+        shown = app.sweep_frame(
+            folder, size, screen=screen, trial=trial, clock=clock, start=moment_at(folder, at) if at else None
+        )
     if svg is None and png is None:
         click.echo(shown.ansi() if ansi else shown.text(), nl=False, color=ansi)
         return 0

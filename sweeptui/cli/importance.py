@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeptui.cli.options import WholeNumber, json_option, root_option, sweep_argument
+from sweeptui.cli.options import WholeNumber, json_option, root_option, sweep_argument, sweep_to_read
 from sweeptui.core.analysis.evidence import TooFewTrialsError, evidence_of
 from sweeptui.core.analysis.importance import EVALUATORS, MissingError, importance
 from sweeptui.core.analysis.summary import json_line, tool_of
 from sweeptui.core.errors import UserError, hint
 from sweeptui.core.objectives import objectives_of
 from sweeptui.core.values import format_value
-from sweeptui.folders import existing_sweep
 from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def importance_(
     for name in evaluators:
         if name not in EVALUATORS:
             raise UserError(f"--evaluator {name!r} is not known; {hint(name, EVALUATORS)}")
-    with open_sweep(existing_sweep(root, sweep)) as store:
+    with open_sweep(sweep_to_read(root, sweep)) as store:
         state = store.state
     space = tool_of(state).space
     names = [each.name for each in objectives_of(state.config)]

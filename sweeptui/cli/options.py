@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,6 +11,7 @@ import click
 
 from sweeptui.cli.complete import SweepName, TrialName
 from sweeptui.core.errors import UserError
+from sweeptui.folders import DATABASE, by_path, existing_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,8 +31,28 @@ root_option = click.option(
     default=Path(),
     help="The project's folder: sweeps lie in ROOT/train_dir/sweeps. The current folder where not given.",
 )
+at_option = click.option("--at", metavar="TIME|TRIAL", help="As it was: an ISO time, HH:MM, -10m, or a trial's end.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; the shapes are in docs/cli.md.")
 sweep_argument = click.argument("sweep", type=SweepName())
+
+
+def sweep_to_read(root: Path, sweep: str) -> Path:
+    """The folder of a sweep that a command only reads: of that name, or lying at that path. Raises `UserError`."""
+    if not by_path(sweep):
+        return existing_sweep(root, sweep)
+    from sweeptui.exchange.opened import to_read  # noqa: PLC0415 - most are given by name
+
+    return click.get_current_context().with_resource(to_read(root, sweep))
+
+
+def moment_at(folder: Path, at: str) -> int:
+    """The row of the journal of the sweep in `folder` that `--at` means. Raises `UserError`."""
+    from sweeptui.core.moments import moment_of  # noqa: PLC0415 - few ask for the past
+    from sweeptui.core.stores.past import Past  # noqa: PLC0415
+    from sweeptui.core.stores.sqlite import SqliteStore  # noqa: PLC0415
+
+    with closing(SqliteStore.open(folder / DATABASE, readonly=True)) as store:
+        return moment_of(Past(store), at)
 
 
 def trials_argument(*, required: bool) -> Decorator:

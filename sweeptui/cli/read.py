@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeptui.cli.complete import TrialName
-from sweeptui.cli.options import WholeNumber, json_option, parse_trials, root_option, sweep_argument
+from sweeptui.cli.options import (
+    WholeNumber,
+    at_option,
+    json_option,
+    parse_trials,
+    root_option,
+    sweep_argument,
+    sweep_to_read,
+)
 from sweeptui.core import warmstart
-from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, unreadable_json
+from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, truth, unreadable_json
 from sweeptui.core.ansi import sanitize
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.logs import LogTail, colours_wanted
+from sweeptui.core.moments import said
 from sweeptui.core.stores.wandb.book import standing
-from sweeptui.folders import existing_sweep, sweeps_dir
+from sweeptui.folders import sweeps_dir
 from sweeptui.survey import any_alive, open_sweep, sight, sightings
 
 if TYPE_CHECKING:
@@ -72,24 +81,29 @@ def list_(*, as_json: bool, root: Path) -> int:
 
 @click.command()
 @sweep_argument
+@at_option
 @json_option
 @root_option
-def show(*, sweep: str, as_json: bool, root: Path) -> int:
-    """Show a sweep's trials."""
+def show(*, sweep: str, at: str | None, as_json: bool, root: Path) -> int:
+    """Show a sweep's trials, now or as they were."""
 
-    folder = existing_sweep(root, sweep)
+    folder = sweep_to_read(root, sweep)
     with open_sweep(folder) as store:
-        seen = sight(folder, store)
-        jobs = [job for number in store.state.trials for job in store.jobs(number)]
-        shape = show_json(store.state, jobs, label=seen.label, path=str(folder), holder=_holder(seen.holder))
+        if at is not None:
+            shape = _past_json(store, folder, at)
+        else:
+            seen = sight(folder, store)
+            jobs = [job for number in store.state.trials for job in store.jobs(number)]
+            shape = show_json(store.state, jobs, label=seen.label, path=str(folder), holder=_holder(seen.holder))
         taken_over = warmstart.told(store.state.config)
     if as_json:
         click.echo(json_line(shape))
         return 0
     by = f", run by {shape['holder']}" if shape["holder"] else ""
     because = f": {shape['reason']}" if shape["reason"] else ""
-    click.echo(f"{shape['name']} is {shape['state']}{because}{by}")
-    if shape["wandb"] and (mirror := standing(folder)) is not None:
+    is_ = "is" if at is None else f"at {said(shape['at'])} was"
+    click.echo(f"{shape['name']} {is_} {shape['state']}{because}{by}")
+    if at is None and shape["wandb"] and (mirror := standing(folder)) is not None:
         click.echo(mirror.sentence(time.time()))
     if taken_over:
         click.echo(f"warm start: {taken_over}")
@@ -112,6 +126,18 @@ def show(*, sweep: str, as_json: bool, root: Path) -> int:
     return 0
 
 
+def _past_json(store: SqliteStore, folder: Path, at: str) -> dict[str, Any]:
+    """What `show` says of a moment of the past, and `at`, when that was. Raises `UserError`."""
+    from sweeptui.core.moments import moment_of  # noqa: PLC0415 - few ask for the past
+    from sweeptui.core.stores.past import Past  # noqa: PLC0415
+
+    past = Past(store)
+    past.go_to(moment_of(past, at))
+    jobs = past.state.jobs.values()
+    label = truth(past.state, held=True, jobs_alive=False)
+    return {**show_json(past.state, jobs, label=label, path=str(folder), holder=None), "at": past.at}
+
+
 @click.command()
 @sweep_argument
 @click.argument("trial", type=TrialName())
@@ -123,7 +149,7 @@ def logs(*, sweep: str, trial: str, follow: bool, stage: str | None, attempt: in
     """Print or follow a trial's log."""
 
     [number] = parse_trials([trial])
-    folder = existing_sweep(root, sweep)
+    folder = sweep_to_read(root, sweep)
     with open_sweep(folder) as store:
         known = store.state.trials.get(number)
         if known is None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sweeptui.cli.options import root_option, sweep_argument
+from sweeptui.cli.options import root_option, sweep_argument, sweep_to_read
 from sweeptui.core.errors import UserError
-from sweeptui.folders import existing_sweep
 from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def report(*, sweep: str, output: Path | None, as_markdown: bool, open_browser: 
     """
     if as_markdown and open_browser:
         raise UserError("--open shows the page, and --md makes none; leave one of them out")
-    folder = existing_sweep(root, sweep)
+    folder = sweep_to_read(root, sweep)
     target = output if output is not None or as_markdown else folder / "report.html"
     if target is not None and not force:
         _check(target, sweep)

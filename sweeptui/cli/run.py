@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from sweeptui.cli.attach import headless_wanted
 from sweeptui.cli.complete import RecipeName
 from sweeptui.cli.compose import compose, resolve
 from sweeptui.cli.options import PairsCommand, WholeNumber, root_option, sweep_argument
+from sweeptui.cli.outcome import Outcome, outcome_options
 from sweeptui.cli.project import ADVICE, default_words
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
@@ -65,6 +67,7 @@ def _how_to_run(command: Callable[..., Any]) -> Callable[..., Any]:
             "--detach", is_flag=True, help="Headless: an interrupt leaves trials running, to be adopted later."
         ),
         click.option("--json", "as_json", is_flag=True, help="Headless, one JSON object per line; see docs/cli.md."),
+        outcome_options,
         root_option,
     ):
         command = option(command)
@@ -119,6 +122,8 @@ def run(ctx: click.Context, /, *, recipe: str | None, root: Path, dry_run: bool,
     if dry_run:
         return _dry_run(recipe, tool, root, as_json=given["as_json"])
     is_headless = headless_wanted(given["headless"], given["as_json"])
+    outcome = Outcome(**{field.name: given[field.name] for field in fields(Outcome)})
+    outcome.check(tool, is_headless=is_headless)
     session = launch.prepare(
         recipe,
         tool,
@@ -127,7 +132,8 @@ def run(ctx: click.Context, /, *, recipe: str | None, root: Path, dry_run: bool,
         accept_changes=given["accept_changes"],
         new=given["new"],
     )
-    return _run(session, is_headless, as_json=given["as_json"], quiet=given["quiet"], detach=given["detach"])
+    how = {name: given[name] for name in ("as_json", "quiet", "detach")}
+    return _run(session, is_headless, outcome, **how)
 
 
 def _tool(recipe: str, given: Mapping[str, Any]) -> SweepTool:
@@ -159,16 +165,20 @@ def read_words(words: Sequence[str]) -> tuple[str, SweepTool]:
 @click.command("continue")
 @sweep_argument
 @_how_to_run
-def continue_(*, sweep: str, root: Path, headless: bool, as_json: bool, quiet: bool, detach: bool) -> int:
+def continue_(
+    *, sweep: str, root: Path, headless: bool, as_json: bool, quiet: bool, detach: bool, **wanted: Any
+) -> int:
     """Go on with a sweep as it was configured."""
     is_headless = headless_wanted(headless, as_json)
     session = launch.reopen(root, sweep, label="headless" if is_headless else "cockpit")
-    return _run(session, is_headless, as_json=as_json, quiet=quiet, detach=detach)
+    outcome = Outcome(**wanted)
+    outcome.check(session.tool, is_headless=is_headless)
+    return _run(session, is_headless, outcome, as_json=as_json, quiet=quiet, detach=detach)
 
 
-def _run(session: Session, is_headless: bool, *, as_json: bool, quiet: bool, detach: bool) -> int:
+def _run(session: Session, is_headless: bool, outcome: Outcome, *, as_json: bool, quiet: bool, detach: bool) -> int:
     if is_headless:
-        return plain.run(session, as_json=as_json, quiet=quiet, detach=detach)
+        return plain.run(session, as_json=as_json, quiet=quiet, detach=detach, at_end=outcome.conclude)
     from sweeptui.app import run_cockpit  # noqa: PLC0415 - Textual is not for those who run headless
 
     return run_cockpit(session, session.path)

@@ -1,23 +1,20 @@
-"""`sync` and `import`: between the sweeps of this machine and W&B."""
+"""`sync`: what W&B lacks of the sweeps of this machine."""
 
 from __future__ import annotations
 
-import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sweeptui.cli.complete import RecipeName, SweepName
-from sweeptui.cli.compose import compose
+from sweeptui.cli.complete import SweepName
 from sweeptui.cli.options import json_option, root_option
 from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
 from sweeptui.folders import existing_sweep, sweep_names
 
 if TYPE_CHECKING:
-    from sweeptui.integrations.wandb_history import Policy
     from sweeptui.integrations.wandb_offline import Synced
 
 EXIT_FAILED = 1
@@ -76,46 +73,3 @@ def _tell(sweep: str, done: Synced, *, as_json: bool) -> None:
     else:
         said = f": {done.said}" if done.said else ""
         click.echo(f"{sweep} {done.trial} {done.stage} {done.attempt}: {done.folder.name} {done.state}{said}")
-
-
-@click.command("import")
-@click.argument("source", type=click.Choice(["wandb"]))
-@click.argument("path", metavar="ENTITY/PROJECT/GROUP|ENTITY/PROJECT/sweeps/ID")
-@click.option("--recipe", required=True, type=RecipeName(), help="Whose search space and metric count.")
-@click.option("--sweep-name", help="Of the new sweep; the group's or the W&B sweep's where not given.")
-@click.option(
-    "--outside",
-    type=click.Choice(["drop", "clip", "keep"]),
-    default="drop",
-    show_default=True,
-    help="Runs outside of the search space: leave them out, move them to its bounds, or only show them.",
-)
-@json_option
-@root_option
-def import_(
-    *, source: str, path: str, recipe: str, sweep_name: str | None, outside: Policy, as_json: bool, root: Path
-) -> int:
-    """Take over the runs of a W&B group or sweep as the trials of a new sweep.
-
-    The new sweep is over; it goes on with `run RECIPE --sweep-name NAME --max-trials N`, and another one learns from it
-    with `run RECIPE --warm-start NAME`.
-    """
-    del source
-    from sweeptui.integrations.wandb_history import fetch, write  # noqa: PLC0415
-    from sweeptui.readiness import checked  # noqa: PLC0415
-
-    name = sweep_name or re.sub(r"[^A-Za-z0-9._-]+|\.{2,}", "-", path.rpartition("/")[2]).strip("-._")[:100]
-    tool = checked(compose(recipe, (), {}, (), {}), root)
-    report = write(root.resolve(), name, tool, path, fetch(path), outside)
-    if as_json:
-        counts = dict(sorted(report.counts.items()))
-        taken = {"completed": report.completed, "failed": report.failed}
-        click.echo(json_line({"sweep": report.sweep, "from": path, "runs": report.runs, **taken, "counts": counts}))
-        return 0
-    for line in report.lines():
-        click.echo(line)
-    click.echo(
-        f"go on with it:     sweeptui {recipe} --sweep-name {name} --max-trials N\n"
-        f"or learn from it:  sweeptui {recipe} --warm-start {name}"
-    )
-    return 0

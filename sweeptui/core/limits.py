@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     NO_SUCCESS = 3
     BREAKER = 4
     BUDGET = 5
+    UNDER = 6
     INTERRUPTED = 130
 
 

@@ -201,6 +201,13 @@ class SweepState:
         self._active_view: tuple[Trial, ...] | None = ()
         self._best: dict[str, Trial | None] = {}
 
+    def copy(self) -> SweepState:
+        """The same state, which later changes to this one do not touch. What it holds is immutable and shared."""
+        twin = SweepState()
+        for name, value in vars(self).items():
+            setattr(twin, name, dict(value) if isinstance(value, dict) else value)
+        return twin
+
     @property
     def searched(self) -> int:
         """How many trials there are that count to `max_trials`."""

@@ -7,7 +7,7 @@ results = SweepExperiment("first", ProteinOptimizer(), ASHAScheduler(), train="p
 
 from __future__ import annotations
 
-from sweeptui.core.experiments import Context, Pipeline, PipelineError, StageError, ref
+from sweeptui.core.experiments import Context, Pipeline, PipelineError, StageError, StoppedError, ref
 from sweeptui.core.optimizers.adapters.own import Trial
 from sweeptui.core.schedulers import (
     ASHAScheduler,
@@ -72,6 +72,7 @@ __all__ = [
     "SequentialScheduler",
     "SobolOptimizer",
     "StageError",
+    "StoppedError",
     "SweepExperiment",
     "SweepResults",
     "SynchronousBatchScheduler",

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.analysis.summary import sweep_json, tool_of, trial_json
@@ -21,19 +22,31 @@ from sweeptui.headless.narrator import Narrator
 from sweeptui.survey import kill_now, open_sweep, sight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
     from types import FrameType
 
     from sweeptui.core.config import SweepTool
     from sweeptui.core.state import SweepState
+    from sweeptui.core.stores.sqlite import SqliteStore
     from sweeptui.launch import Session
 
 FOLLOW_INTERVAL_S = 0.2
 KILL_INTERVAL_S = 0.05
 
 
-def run(session: Session, *, as_json: bool = False, quiet: bool = False, detach: bool = False) -> int:
+AtEnd = Callable[["SqliteStore", Ending], Ending]
+"""Told of the end before the summary is printed; the ending as it is to be."""
+
+
+def run(
+    session: Session,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    detach: bool = False,
+    at_end: AtEnd = lambda _, end: end,
+) -> int:
     """Run the sweep to its end and return the exit code.
 
     The first SIGINT or SIGTERM stops the trials, which are queued again; with `detach` it leaves them running. A second
@@ -63,13 +76,14 @@ def run(session: Session, *, as_json: bool = False, quiet: bool = False, detach:
     except LeaseHeldError as error:
         narrator.say(f"{error}; watching it")
         narrator.close()
-        return follow(session.path, as_json=as_json, quiet=quiet)
+        return follow(session.path, as_json=as_json, quiet=quiet, at_end=at_end)
     except BaseException:
         narrator.close()
         raise
     if end.status is SweepStatus.INTERRUPTED and received:
         end = Ending(end.status, end.reason, 128 + received[0])
     with open_sweep(session.path) as store:
+        end = at_end(store, end)
         narrator.close(store.state, summary(store.state, session.path, end))
     return end.exit_code
 
@@ -101,7 +115,7 @@ def validate(session: Session, *, said: bool) -> int:
     return 128 + received[0] if end.status is SweepStatus.INTERRUPTED and received else end.exit_code
 
 
-def follow(folder: Path, *, as_json: bool = False, quiet: bool = False) -> int:
+def follow(folder: Path, *, as_json: bool = False, quiet: bool = False, at_end: AtEnd = lambda _, end: end) -> int:
     """Tell what happens in a sweep that another process runs, until it ends; return the exit code that one ends with.
 
     Raises `UserError` where nobody runs it and it is not over.
@@ -124,6 +138,7 @@ def follow(folder: Path, *, as_json: bool = False, quiet: bool = False) -> int:
                 f"sweep {state.name} is {seen.label} and nobody runs it; go on: sweeptui continue {state.name}"
             )
         end = ending(tool, state, state.status, state.reason, limit_reached(tool, state, state.run_s))
+        end = at_end(store, end)
         narrator.close(state, summary(state, folder, end))
     return end.exit_code
 

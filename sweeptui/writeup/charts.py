@@ -57,7 +57,7 @@ def history(content: Content) -> Figure | None:
         return None
     scores = [each.score for each in found]
     records = _records(scores, maximize=content.maximize)
-    kept = sorted({*by_stretches(scores, MAX_POINTS), *records})
+    kept = sorted({*by_stretches(scores, MAX_POINTS // 2), *by_rank(len(scores), MAX_POINTS // 2), *records})
     data = []
     for status, symbol, name in (
         (TrialStatus.COMPLETED, "circle", "completed"),
@@ -96,7 +96,7 @@ def history(content: Content) -> Figure | None:
                 "type": "scatter",
                 "mode": "lines",
                 "name": "best so far",
-                "x": [*(each.trial.number for each in steps), max(content.state.trials)],
+                "x": [*(each.trial.number for each in steps), max(trial.number for trial in content.trials)],
                 "y": all_drawn([*(each.score for each in steps), steps[-1].score]),
                 "line": {"shape": "hv", "color": BEST, "width": 3},
                 "hoverinfo": "skip",

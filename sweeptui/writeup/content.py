@@ -82,7 +82,8 @@ class Content:
 
     @property
     def trials(self) -> list[Trial]:
-        return [trial for _, trial in sorted(self.state.trials.items())]
+        """By number, without replicates."""
+        return [trial for _, trial in sorted(self.state.trials.items()) if not trial.is_replicate]
 
     @property
     def best(self) -> Ranked | None:
@@ -111,7 +112,7 @@ class Content:
         return dict(self.state.config.get("launch", {}).get("surroundings") or {})
 
     def counted(self, *statuses: TrialStatus) -> int:
-        return sum(self.state.counts[status] for status in statuses)
+        return sum(trial.status in statuses for trial in self.trials)
 
     def logarithmic(self, name: str) -> bool:
         how = self.state.config.get("protein_config", {}).get("parameters", {}).get(name, {})
@@ -127,7 +128,7 @@ def gather(folder: Path, store: SqliteStore, at: float) -> Content:
     state = store.state
     objectives = objectives_of(state.config)
     order = ranked(state.trials.values(), objectives[0].goal, lambda trial: value_of(trial, objectives, 0))
-    trials = [trial for _, trial in sorted(state.trials.items())]
+    trials = [trial for _, trial in sorted(state.trials.items()) if not trial.is_replicate]
     params = _searched(state, trials)
     return Content(
         state=state,

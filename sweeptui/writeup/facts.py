@@ -48,7 +48,7 @@ def when(at: float | None) -> str:
 
 def headline(content: Content) -> str:
     """The sweep in one sentence."""
-    scored, total = len(content.order), len(content.state.trials)
+    scored, total = len(content.order), len(content.trials)
     best = content.best
     tried = f"{total} {'trial' if total == 1 else 'trials'}, {scored} with a score"
     if content.front:
@@ -63,20 +63,23 @@ def summary(content: Content) -> list[tuple[str, str]]:
     """Facts about the sweep, by name."""
     state, tool = content.state, content.tool
     failed = content.counted(TrialStatus.FAILED)
-    others = ", ".join(f"{count} {status}" for status, count in state.counts.items() if count)
+    total = len(content.trials)
+    others = ", ".join(f"{count} {status}" for status in TrialStatus if (count := content.counted(status)))
     facts = [
         ("State", content.label + (f": {plain(state.reason)}" if state.reason else "")),
         ("Searched for", ", ".join(plain(f"{each.name} ({each.goal})") for each in content.objectives)),
         ("Recipe", plain(content.recipe)),
         ("Method", plain(tool.protein_config.method)),
         ("Scheduler", plain(tool.scheduler)),
-        ("Trials", f"{len(state.trials)} of {tool.max_trials} ({others})" if others else f"0 of {tool.max_trials}"),
-        ("Failed", _share(failed, len(state.trials))),
+        ("Trials", f"{total} of {tool.max_trials} ({others})" if others else f"0 of {tool.max_trials}"),
+        ("Failed", _share(failed, total)),
         ("Cost of all trials", cost(content.spent, tool.cost_unit)),
         ("Time it was run", duration(state.run_s)),
         ("Started", when(state.started_at or state.created_at)),
         ("Ended", when(state.ended_at)),
     ]
+    if state.replicates:
+        facts.append(("Replicates", f"{len(state.replicates)}, none of them counted here; see `sweeptui validate`"))
     if tool.warm_start:
         facts.append(("Warm start", plain(tool.warm_start)))
     return [(name, said) for name, said in facts if said and said != "–"]  # noqa: RUF001
@@ -98,7 +101,7 @@ def tiles(content: Content) -> list[tuple[str, str, str]]:
     else:
         found.append(("Best", "–", "no trial has a score"))  # noqa: RUF001
     failed = content.counted(TrialStatus.FAILED)
-    found.append(("Trials", str(len(state.trials)), f"{len(content.order)} with a score"))
+    found.append(("Trials", str(len(content.trials)), f"{len(content.order)} with a score"))
     found.append(("Failed", str(failed), f"in {len(content.failures)} groups" if failed else "nothing went wrong"))
     found.append(("Cost", cost(content.spent, content.tool.cost_unit), f"{duration(state.run_s)} run"))
     return found

@@ -16,6 +16,7 @@ from sweeptui.surroundings import surroundings
 from sweeptui.writeup import charts, facts, spaces
 from sweeptui.writeup.content import MAX_CURVE_POINTS
 from sweeptui.writeup.figure import Table
+from sweeptui.writeup.learnt import Learnt, bars, learn, verdicts
 
 if TYPE_CHECKING:
     from sweeptui.writeup.content import Content, Failure
@@ -27,10 +28,10 @@ EXTRA = frozenset({"jinja2", "plotly"})
 NO_VERSIONS = "The sweep has kept no versions; these are of where this report was made."
 RULE = (
     f"A chart shows at most {charts.MAX_POINTS:,} trials. Of more, the history shows all that were the best so far and,"
-    " of each of equal stretches of trials, the best and the worst; other charts show trials at even steps through "
-    f"the ranking ({spaces.MAX_LINES} as parallel coordinates, {spaces.MAX_SLICE_POINTS} along a parameter). Of curves "
-    f"with more than {MAX_CURVE_POINTS} reports the first, the last, and each stretch's highest and lowest are drawn. "
-    "The best configuration is given in full; a table that is cut says so."
+    " of each of equal stretches of trials, the best and the worst, and as many at even steps; other charts show "
+    f"trials at even steps through the ranking ({spaces.MAX_LINES} as parallel coordinates, {spaces.MAX_SLICE_POINTS} "
+    f"along a parameter). Of curves with more than {MAX_CURVE_POINTS} reports the first, the last, and each stretch's "
+    "highest and lowest are drawn. The best configuration is given in full; a table that is cut says so."
 )
 
 
@@ -44,13 +45,17 @@ class Section:
     charts: list[Figure] = field(default_factory=list)
     small: bool = False
     """The charts stand side by side."""
+    points: list[str] = field(default_factory=list)
+    """Sentences below the charts."""
     tables: list[Table] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     forms: list[Form] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
-        return not any((self.facts, self.notes, self.charts, self.tables, self.failures, self.forms, self.said))
+        return not any(
+            (self.facts, self.notes, self.charts, self.points, self.tables, self.failures, self.forms, self.said)
+        )
 
 
 def html(content: Content) -> str:
@@ -111,7 +116,8 @@ def _policy(*scripts: str) -> str:
 
 
 def _sections(content: Content) -> list[Section]:
-    order = list(content.params)
+    learnt = learn(content)
+    order = learnt.order(content.params)
     best = content.best
     return [
         Section("summary", "Summary", facts=facts.summary(content), notes=_notes(content)),
@@ -126,12 +132,18 @@ def _sections(content: Content) -> list[Section]:
         Section("curves", "Learning curves", charts=_there(charts.curves(content))),
         Section("front", "Pareto front", charts=charts.by_metrics(content), tables=_front_table(content)),
         Section("cost", "Score against cost", charts=_there(charts.by_cost(content))),
+        Section(
+            "importance",
+            "Importance",
+            charts=_there(bars(content, learnt)),
+            points=[*map(facts.plain, verdicts(learnt))],
+        ),
         Section("parallel", "Parallel coordinates", charts=_there(spaces.parallel(content, order))),
         Section(
             "slices",
             "Score along each parameter",
-            said=_slices_said(content),
-            charts=spaces.slices(content, order),
+            said=_slices_said(content, learnt),
+            charts=spaces.slices(content, order, learnt.slices),
             small=True,
         ),
         Section(
@@ -163,7 +175,7 @@ def _notes(content: Content) -> list[str]:
     notes = []
     if content.label not in ("finished", "stopped", "broken"):
         notes.append(f"The sweep is {content.label}: this is how it stood on {facts.when(content.at)}.")
-    if not content.state.trials:
+    if not content.trials:
         notes.append("No trial was made yet.")
     elif not content.order:
         notes.append("No trial has given a score, so there is no best configuration and nothing to compare.")
@@ -189,13 +201,19 @@ def _best_said(content: Content) -> str:
     return said
 
 
-def _slices_said(content: Content) -> str:
+def _slices_said(content: Content, learnt: Learnt) -> str:
     if len(content.order) < 2 or not content.params:
         return ""
     more = len(content.params) - spaces.MAX_SLICES
     left_out = f" {more} more parameters are left out." if more > 0 else ""
     name = facts.plain(content.metric)
-    return f"Upwards is {name}; the stronger the colour, the later the trial; the star is the best.{left_out}"
+    said = f"Upwards is {name}; the stronger the colour, the later the trial; the star is the best.{left_out}"
+    if learnt.slices:
+        said += (
+            " The line is what Protein's models believe, averaged over the other parameters, with the middle 68% of "
+            "what it may be."
+        )
+    return said
 
 
 def _front_table(content: Content) -> list[Table]:
@@ -214,7 +232,7 @@ def _failures_said(content: Content) -> str:
         return ""
     shown = sum(len(each.group.trials) for each in content.failures)
     cut = f"; {failed - shown} with rarer ones are left out" if shown < failed else ""
-    return f"{failed} of {len(content.state.trials)} trials failed, with {len(content.failures)} different errors{cut}."
+    return f"{failed} of {len(content.trials)} trials failed, with {len(content.failures)} different errors{cut}."
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def markdown(content: Content) -> str:
     failed = content.counted(TrialStatus.FAILED)
     rows = [
         ("Searched for", ", ".join(code(str(each)) for each in content.objectives)),
-        ("Trials", f"{len(state.trials)} of {content.tool.max_trials}, {failed} failed"),
+        ("Trials", f"{len(content.trials)} of {content.tool.max_trials}, {failed} failed"),
         ("Method", code(content.tool.protein_config.method)),
         ("Cost", f"{cost(content.spent, content.tool.cost_unit)} in {duration(state.run_s)}"),
     ]

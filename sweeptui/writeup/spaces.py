@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.core.wording import number
 from sweeptui.writeup.charts import cloud, dots
 from sweeptui.writeup.figure import BEST, INK, QUIET, SHADES, Figure, all_drawn, axis, drawn, label, layout, shade, view
+from sweeptui.writeup.learnt import band
 from sweeptui.writeup.thinning import by_rank
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from sweeptui.core.analysis.belief import Slice
     from sweeptui.core.analysis.ranking import Ranked
     from sweeptui.writeup.content import Content
 
@@ -22,6 +24,8 @@ MAX_AXES = 12
 MAX_SLICES = 12
 MAX_SLICE_POINTS = 500
 SLICE_HEIGHT = 240
+MARGIN = 0.12
+"""Above and below the scores; what is believed beyond is cut."""
 MANY_DECADES = 2 * math.log(10)
 
 
@@ -156,27 +160,38 @@ def _upright(names: Sequence[str], ends: Sequence[tuple[str, str]]) -> dict[str,
     return {**layout(x, y), "annotations": said, "shapes": rules, "margin": {"l": 70, "r": 24, "t": 16, "b": 80}}
 
 
-def slices(content: Content, params: Sequence[str]) -> list[Figure]:
-    """The score of each trial along one parameter, for each of the first of them."""
+def slices(content: Content, params: Sequence[str], believed: Mapping[str, Slice]) -> list[Figure]:
+    """The score of each trial along one parameter, for each of the first of them, and what is `believed` of it."""
     if len(content.order) < 2:
         return []
     some = [content.order[place] for place in by_rank(len(content.order), MAX_SLICE_POINTS)]
-    seen = view([each.score for each in content.order])
-    found = [_slice(content, name, some, seen, which) for which, name in enumerate(params[:MAX_SLICES])]
+    scores = [each.score for each in content.order]
+    low, high = view(scores) or (min(scores), max(scores))
+    seen = low - MARGIN * (high - low or 1.0), high + MARGIN * (high - low or 1.0)
+    found = [
+        _slice(content, name, some, seen, believed.get(name), which) for which, name in enumerate(params[:MAX_SLICES])
+    ]
     return [figure for figure in found if figure is not None]
 
 
 def _slice(
-    content: Content, name: str, some: Sequence[Ranked], seen: tuple[float, float] | None, which: int
+    content: Content,
+    name: str,
+    some: Sequence[Ranked],
+    seen: tuple[float, float],
+    believed: Slice | None,
+    which: int,
 ) -> Figure | None:
     there = [each for each in some if each.trial.params.get(name) is not None]
     how = scale(name, [each.trial.params[name] for each in there], logarithmic=content.logarithmic(name))
     if how is None:
         return None
 
-    def x(each: Ranked) -> Any:
-        value = each.trial.params[name]
+    def at(value: Any) -> Any:
         return label(str(value)) if how.choices else drawn(value)
+
+    def x(each: Ranked) -> Any:
+        return at(each.trial.params[name])
 
     points = cloud(
         [each.trial for each in there],
@@ -191,6 +206,8 @@ def _slice(
         },
     )
     data = [points]
+    if believed is not None:
+        data = [*band([at(value) for value in believed.values], believed), points]
     best = content.order[0]
     if best.trial.params.get(name) is not None:
         data.append(cloud([best.trial], [x(best)], [drawn(best.score)], marker=dots(BEST, "star", 15)))
@@ -202,7 +219,7 @@ def _slice(
             "exponentformat": "power",
             **({"dtick": 1} if how.most - how.least > MANY_DECADES else {}),
         }
-    y = axis("", **({} if seen is None else {"range": list(seen)}))
+    y = axis("", range=list(seen))
     ranges = f"from {how.low} to {how.high}" if not how.choices else f"over {len(how.choices)} choices"
     figure = layout(axis("", nticks=5, **kind), y)
     return Figure(

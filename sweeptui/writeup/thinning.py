@@ -1,7 +1,8 @@
 """Which points are drawn where there are more than a reader can tell apart.
 
 Two rules, both of which the page states: along an axis of trials or steps, of each of equal stretches the lowest and
-the highest value; in a cloud, trials at even steps through the ranking, the best and the worst among them.
+the highest value (trials at even steps besides, so that no gap seems to be between); in a cloud, trials at even steps
+through the ranking, the best and the worst among them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def by_stretches(values: Sequence[float], limit: int) -> list[int]:
 
 
 def by_rank(count: int, limit: int) -> list[int]:
-    """The places of at most `limit` of `count` ranked things: the first, the last, and even steps between."""
+    """The places of at most `limit` of `count` things in an order: the first, the last, and even steps between."""
     if count <= limit:
         return list(range(count))
     return [round(which * (count - 1) / (limit - 1)) for which in range(limit)]

@@ -44,6 +44,7 @@ class LogPane(Vertical):
         self._jobs: Sequence[Job] = ()
         self._stage: Stage | None = None
         self._attempt: int | None = None
+        self._later = False
         self._titled: tuple[str, list[str]] | None = None
         """What its border says."""
         self.view: LogView = LogView(id="log")
@@ -68,6 +69,8 @@ class LogPane(Vertical):
         self._trial = trial
         self._jobs = () if trial is None else _jobs(snapshot, trial)
         job = self.job
+        # Nothing says how long a log was at a moment of the past.
+        self._later = snapshot.past is not None and job is not None and job.outcome is None
         path = None if job is None else self._files.log(job)
         if path != self.view.page.path:
             self.view.open(path, "")
@@ -92,6 +95,8 @@ class LogPane(Vertical):
             title += f" {job.stage}"
             if (newest := self._attempts()[-1]) > 1:
                 title += f", attempt {job.attempt}" + (f" of {newest}" if job.attempt < newest else "")
+            if self._later:
+                title += ", with what was printed later"
         keymap = keymap_of(self.app)
         hints = [f"{keymap.first(BY_ID[id_])} {label}" for id_, label in HINTS] if self.view.has_focus else []
         if (title, hints) != self._titled:  # to set one paints the whole pane

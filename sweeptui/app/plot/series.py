@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from sweeptui.core.trial import Stage
 
 if TYPE_CHECKING:
+    from sweeptui.core.stores.past import View
     from sweeptui.core.stores.rows import ScoreRow
-    from sweeptui.core.stores.sqlite import SqliteStore
 
 MAX_STRETCHES = 1024
 """A series has at most two points of each stretch, and its newest."""
@@ -98,7 +98,7 @@ class _Curve:
         self._points = Thinned()
         self._series: Series | None = ()
 
-    def extend(self, rows: list[ScoreRow], store: SqliteStore, trial: int) -> None:
+    def extend(self, rows: list[ScoreRow], store: View, trial: int) -> None:
         for row in rows:
             if row.job != self._job:
                 self._begin(row, store, trial)
@@ -109,7 +109,7 @@ class _Curve:
         if rows:
             self.read, self._series = rows[-1].id, None
 
-    def _begin(self, row: ScoreRow, store: SqliteStore, trial: int) -> None:
+    def _begin(self, row: ScoreRow, store: View, trial: int) -> None:
         """An attempt starts a new curve."""
         self._job, self._count, self._points = row.job, 0, Thinned()
         job = next((job for job in store.jobs(trial) if job.id == row.job), None)
@@ -134,7 +134,7 @@ class SeriesReader:
         """The trial has reported something, or begins anew."""
         self._grown.add(trial)
 
-    def read(self, store: SqliteStore, wanted: Collection[int]) -> tuple[Mapping[int, Series], bool]:
+    def read(self, store: View, wanted: Collection[int]) -> tuple[Mapping[int, Series], bool]:
         """The series of the wanted trials, as far as they were read; True where there is more to read at once."""
         room = MAX_ROWS
         for number in sorted(wanted):

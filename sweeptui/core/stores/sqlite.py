@@ -202,6 +202,16 @@ class SqliteStore:
         rows = self._rows(SELECT_JOURNAL + " WHERE seq > ? ORDER BY seq LIMIT ?", after, -1 if limit is None else limit)
         return [change_from(row) for row in rows]
 
+    def moments(self, after: int = 0) -> list[tuple[int, float, int | None, str | None]]:
+        """Of the journal rows with `seq > after` `seq`, time and trial, and the JSON where a trial's status changed."""
+        return self._rows(
+            "SELECT seq, at, trial, CASE WHEN kind IN (?, ?) AND instr(data, '\"status\":') THEN data END "
+            "FROM journal WHERE seq > ? ORDER BY seq",
+            ChangeKind.TRIAL_CHANGED,
+            ChangeKind.TRIAL_RECOVERED,
+            after,
+        )
+
     def changes_of(self, trial: int) -> list[Change]:
         """The journal rows of one trial, oldest first."""
         return [change_from(row) for row in self._rows(SELECT_JOURNAL + " WHERE trial = ? ORDER BY seq", trial)]
