@@ -23,8 +23,8 @@ NOTE = re.compile(r"\s+#\s.*$|\s{3,}.*$")
 """After a command: what it does."""
 LOOKING = {"list", "show", "logs", "best", "frame", "recipes", "schema", "keys", "doctor", "completion", "importance"}
 """What is run as it stands, on a sweep that there is; of all others at least the options are checked."""
-ELSEWHERE = {"skypilot", "hybrid_remote_train", "--store"}
-"""What a command needs more for than this machine has."""
+ELSEWHERE = {"skypilot", "hybrid_remote_train", "--store", "curriculum", "hybrid", "meta"}
+"""Not tried without running anything: what needs more than this machine has, and experiments of several sweeps."""
 NAMES = {"SWEEP": "calm-otter", "lr-calm-otter": "calm-otter"}
 RECIPE = """
 train_command: python train.py {p:lr} ok
