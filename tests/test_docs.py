@@ -25,7 +25,7 @@ LOOKING = {"list", "show", "logs", "best", "frame", "recipes", "schema", "keys",
 """What is run as it stands, on a sweep that there is; of all others at least the options are checked."""
 ELSEWHERE = {"skypilot", "hybrid_remote_train", "--store", "curriculum", "hybrid", "meta"}
 """Not tried without running anything: what needs more than this machine has, and experiments of several sweeps."""
-NAMES = {"SWEEP": "calm-otter", "lr-calm-otter": "calm-otter"}
+NAMES = {"SWEEP": "calm-otter", "lr-calm-otter": "calm-otter", "METRIC": "evaluator/eval_quick_test/score"}
 RECIPE = """
 train_command: python train.py {p:lr} ok
 protein_config: {metric: score, parameters: {lr: {min: 0.1, max: 1.0}}}
