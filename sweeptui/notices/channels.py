@@ -11,8 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +113,9 @@ def webhook_url(config: NotifyConfig) -> str:
 
 
 def _webhook(config: NotifyConfig, event: Mapping[str, Any]) -> None:
+    import urllib.error  # noqa: PLC0415 - every sweep imports this module, and few have a webhook
+    import urllib.request  # noqa: PLC0415
+
     text = str(event["message"]).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     body = json.dumps({"text": text}).encode()
     try:
