@@ -49,11 +49,9 @@ def sweeptui(*words: str, root: Path) -> list[str]:
 
 
 def run_until_midway(
-    root: Path, *words: str, done: int, most: float = 0.8, env: Mapping[str, str] | None = None
+    root: Path, *words: str, done: int, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start the sweep and wait until it is in full swing: so many trials done, and another one between three tenths and
-    `most` of its training.
-    """
+    """Start the sweep and wait until it is in full swing: so many trials done, and another one midway."""
     command = sweeptui("ppo", "--sweep-name", SWEEP, *words, "--headless", root=root)
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, env=env)
     deadline = time.monotonic() + TIMEOUT_S
@@ -65,7 +63,7 @@ def run_until_midway(
         with open_sweep(folder) as store:
             ended = sum(trial.status.terminal for trial in store.state.trials.values())
             shares = [(trial.step or 0) / (trial.total_steps or 1) for trial in store.state.active]
-            if ended >= done and any(0.3 < share <= most for share in shares):
+            if ended >= done and any(0.3 < share < 0.8 for share in shares):
                 return process
     process.terminate()
     sys.exit("the sweep did not come that far")

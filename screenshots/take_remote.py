@@ -29,7 +29,7 @@ from sky_server import INFRA, NODE_PYTHON, slurm_and_sky  # noqa: E402
 if TYPE_CHECKING:
     from sky_server import SkyServer
 
-TRIALS = 3
+TRIALS, DONE = 3, 1
 PICTURES = {"main": ("120x40",), "trial": ("120x40",)}
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
 
@@ -72,7 +72,7 @@ def main() -> None:
         (frozen / ".venv").symlink_to(sys.prefix)
         words = ("--max-trials", str(TRIALS), "--max-parallel-jobs", "2", "--dispatcher", "hybrid_remote_train")
         words += ("--set", settings(server))
-        process = take.run_until_midway(running, *words, done=0, most=1.0, env=server.environment)
+        process = take.run_until_midway(running, *words, done=DONE, env=server.environment)
         try:
             now = take.freeze(sweeps_dir(running) / take.SWEEP, frozen)
             take.take(frozen, take.SWEEP, now, home, PICTURES, "remote-")

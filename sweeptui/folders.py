@@ -15,6 +15,13 @@ EXPERIMENT_DATABASE = "experiment.db"
 """Of a folder that is an experiment's: what its stages gave."""
 
 
+def config_path() -> Path:
+    """The user's configuration file, there or not."""
+    import platformdirs  # noqa: PLC0415 - few ask
+
+    return Path(platformdirs.user_config_dir("sweeptui")) / "config.toml"
+
+
 def sweeps_dir(root: Path) -> Path:
     return root / "train_dir" / "sweeps"
 

@@ -38,12 +38,14 @@ from sweeptui.folders import (
     sweeps_dir,
 )
 from sweeptui.mirroring import Mirrored, fetch
+from sweeptui.notices.notifier import Notifier
+from sweeptui.notices.settings import settings
 from sweeptui.readiness import check_tool, checked, made_up_name, service_of, warm_start_of
 from sweeptui.surroundings import surroundings
 
 if TYPE_CHECKING:
     from sweeptui.core.orchestrator import Listener
-    from sweeptui.core.state import SweepState
+    from sweeptui.core.state import Change, SweepState
     from sweeptui.core.stores.sqlite import Transaction
 
 LEASE_TTL_S = 10.0
@@ -99,6 +101,7 @@ class Session:
     def _run(self, listener: Listener | None) -> Ending:
         with contextlib.closing(SqliteStore.open(self.database)) as store:
             self._take_lease(store)
+            notifier = None
             try:
                 config = {**self.tool.to_json(), "launch": self.launch}
                 if config != dict(store.state.config):
@@ -106,6 +109,9 @@ class Session:
                         tx.set_sweep(config=config)
                         if self.rescore:
                             _rescore(tx, store.state, self.tool.protein_config.metric)
+                notifier = Notifier(settings(self.tool.notify), self.path)
+                notifier.begin(store.state)
+                listener = _both(notifier.changed, listener)
                 self._orchestrator = _orchestrator(store, self.tool, self.path, listener, search=self.search)
                 if self._asked is not None:
                     self._orchestrator.interrupt(self._asked)
@@ -113,6 +119,8 @@ class Session:
             finally:
                 with contextlib.suppress(Exception):
                     store.release_lease()
+                if notifier is not None:
+                    notifier.close()
 
     def _take_lease(self, store: SqliteStore) -> None:
         """Become the one who runs the sweep.
@@ -155,6 +163,7 @@ def prepare(
     """
     root = root.resolve()
     tool = checked(tool, root)
+    settings(tool.notify)
     name = tool.sweep_name
     auto = name is None
     if name is None:
@@ -286,6 +295,15 @@ def _mark_stopped(database: Path, actor: str) -> None:
                 tx.set_sweep(status=SweepStatus.STOPPED, reason=f"stopped by {actor}")
         finally:
             store.release_lease()
+
+
+def _both(first: Listener, second: Listener | None) -> Listener:
+    def told(changes: list[Change], state: SweepState) -> None:
+        first(changes, state)
+        if second is not None:
+            second(changes, state)
+
+    return told
 
 
 def _orchestrator(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app_sweep import Clock, FakeSession, Sweep, frame
+from outlook_shown import shown
 from snapshot_sweeps import fall, rise, trip
 from textual.app import App
 from textual.pilot import Pilot
@@ -18,6 +19,7 @@ from textual.widgets import Input
 from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.home import Home
 from sweeptui.app.run import READ_ONLY
+from sweeptui.app.screens import optimizer
 from sweeptui.app.screens.newsweep import NewSweep
 from sweeptui.cli.run import read_words
 from sweeptui.core.limits import Ending
@@ -94,6 +96,22 @@ async def mark_two(app: Cockpit, pilot: Pilot[Any]) -> None:
     await pilot.pause()
 
 
+def known(found: dict[str, Any]) -> Act:
+    """What the process beside the optimizer page would have computed."""
+
+    async def act(app: Cockpit, pilot: Pilot[Any]) -> None:
+        assert app.snapshot is not None
+        app.pages.outlook.found, app.pages.outlook.ends = found, optimizer.ends_of(app.snapshot)
+        await pilot.pause()
+
+    return act
+
+
+NOTHING = {
+    "metric": "score",
+    "trials": 2,
+    "problem": "2 trials have a score inside the search space; this takes at least 4",
+}
 LOG = ("epoch",)
 HERE: dict[str, Any] = {"session": FakeSession}
 
@@ -119,6 +137,8 @@ SCENES = (
     Scene("compare-4", "busy", ("v", "down", "down", "down", "v", "c"), DONE, ("A #1",)),
     Scene("slots", "busy", ("o",), RUNNING, ("Slots",)),
     Scene("failures", "failing", ("e",), words=("3 ×",)),
+    Scene("optimizer", "busy", select=RUNNING, words=("Importance",), act=then(known(shown()), "O")),
+    Scene("optimizer-nothing", "busy", select=RUNNING, words=("nothing to show yet",), act=then(known(NOTHING), "O")),
     Scene("copy", "busy", ("y",), RUNNING, ("YAML",)),
     Scene("help", "busy", ("question_mark",), RUNNING),
     Scene("palette", "busy", ("ctrl+p",), RUNNING),

@@ -133,7 +133,8 @@ def test_show_scores_lists_every_score(project: Project) -> None:
 def test_json_has_the_documented_shape(project: Project) -> None:
     told = json.loads(project.run("best", "s", "--json", "--top-n", "2", "--show-scores").stdout)
     assert set(told) == {
-        *("sweep", "metric", "goal", "best", "tied", "top", "yaml", "patch", "overrides", "command", "cwd", "scores")
+        *("sweep", "metric", "goal", "best", "tied", "top", "yaml", "patch", "overrides", "command", "cwd", "scores"),
+        *("budget", "trained"),
     }
     assert told["best"] == {
         "rank": 1,

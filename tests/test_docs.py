@@ -23,9 +23,9 @@ NOTE = re.compile(r"\s+#\s.*$|\s{3,}.*$")
 """After a command: what it does."""
 LOOKING = {"list", "show", "logs", "best", "frame", "recipes", "schema", "keys", "doctor", "completion", "importance"}
 """What is run as it stands, on a sweep that there is; of all others at least the options are checked."""
-ELSEWHERE = {"skypilot", "hybrid_remote_train", "--store"}
-"""What a command needs more for than this machine has."""
-NAMES = {"SWEEP": "calm-otter", "lr-calm-otter": "calm-otter"}
+ELSEWHERE = {"skypilot", "hybrid_remote_train", "--store", "curriculum", "hybrid", "meta"}
+"""Not tried without running anything: what needs more than this machine has, and experiments of several sweeps."""
+NAMES = {"SWEEP": "calm-otter", "lr-calm-otter": "calm-otter", "METRIC": "evaluator/eval_quick_test/score"}
 RECIPE = """
 train_command: python train.py {p:lr} ok
 protein_config: {metric: score, parameters: {lr: {min: 0.1, max: 1.0}}}
@@ -58,7 +58,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name in ("mymodule.py", "sweeps.py"):
         (folder / name).write_text(MODULE)
     for recipe, name in (("quick_test", "calm-otter"), ("lr.yaml", "first")):
-        project.run(recipe, "--sweep-name", name, "--max-trials", "2", "--headless", "--quiet")
+        project.run(recipe, "--sweep-name", name, "--max-trials", "5", "--headless", "--quiet")
     return project
 
 

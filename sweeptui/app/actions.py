@@ -310,6 +310,8 @@ ACTIONS = (
            lambda app: app.pages.failures(), _any_failed, group="Look closer"),
     Action("slots", ("o",), "slots", "Show which trial holds which slot and GPU",
            lambda app: app.pages.slots(), _started, group="Look closer"),
+    Action("optimizer", ("O",), "optimizer", "What matters, what is believed along each parameter, and what is next",
+           lambda app: app.pages.optimizer(), _started, group="Look closer"),
     Action("copy", ("y",), "copy", "Copy a configuration: YAML, overrides, command, patch",
            lambda app: app.pages.copy(), _any_trial, group="Look closer"),
     Action("page_trial_before", ("left",), "before", "The trial before this one",

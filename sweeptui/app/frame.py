@@ -42,6 +42,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "compare": ("compare",),
     "failures": ("failures",),
     "slots": ("slots",),
+    "optimizer": ("optimizer",),
     "copy": ("copy",),
     "palette": ("palette",),
     "help": ("help",),
@@ -102,6 +103,8 @@ def sweep_frame(
         for action in SCREENS[screen]:
             await _still(pilot, looked)
             app.action_act(action)
+        if screen == "optimizer":
+            await _until(pilot, lambda: app.pages.outlook.ends >= 0, 3 * OPTIMIZER_S)
 
     def looked() -> int:
         """Without a snapshot there is nothing to look at, and a picture that is due is not there yet."""

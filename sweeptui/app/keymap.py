@@ -13,21 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from textual.binding import Binding
 from textual.keys import Keys
 
 from sweeptui.app.actions import ACTIONS, BY_ID, Action, key_name
 from sweeptui.core.errors import UserError, hint, shown
+from sweeptui.folders import config_path
 
 TABLE = "keys"
+OTHERS = ("notify",)
+"""Tables of the file that others read."""
 EXAMPLE = "'K', '?' or 'ctrl+k'"
 _NAMED = frozenset(key.value for key in Keys if not key.value.startswith("<"))
 _MODIFIED = re.compile(r"(?:(?:ctrl|alt|super|hyper|meta|shift)\+)+(?P<key>[a-z0-9]|[a-z_0-9]{2,})")
-
-
-def config_path() -> Path:
-    return Path(platformdirs.user_config_dir("sweeptui")) / "config.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,9 @@ def load(path: Path | None = None) -> Keymap:
 
 
 def _read(config: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    problems = [f"{name} is not a setting; {hint(name, [TABLE])}" for name in config if name != TABLE]
+    problems = [
+        f"{name} is not a setting; {hint(name, [TABLE, *OTHERS])}" for name in config if name not in (TABLE, *OTHERS)
+    ]
     table = config.get(TABLE, {})
     if not isinstance(table, dict):
         return {}, [*problems, f"{TABLE} is {shown(table)}; it must be a table: [{TABLE}]"]

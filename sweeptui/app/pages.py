@@ -21,6 +21,7 @@ from sweeptui.core.files import Files
 if TYPE_CHECKING:
     from sweeptui.app.cockpit import Cockpit
     from sweeptui.app.screens.edit import Edited
+    from sweeptui.app.screens.optimizer import Known
     from sweeptui.app.screens.usage import Sampler
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.trial import Trial
@@ -37,6 +38,13 @@ class Pages:
         self._files = Files(folder)
         self._left: tuple[int | None, Follow] = (None, Follow.OFF)
         """The trial that the table was on when a page was opened, and what it followed."""
+
+    @cached_property
+    def outlook(self) -> Known:
+        """What the optimizer page shows, kept while nothing more is known."""
+        from sweeptui.app.screens.optimizer import Known  # noqa: PLC0415
+
+        return Known()
 
     @cached_property
     def _sampler(self) -> Sampler:
@@ -145,6 +153,11 @@ class Pages:
         from sweeptui.app.screens.failures import FailuresPage  # noqa: PLC0415
 
         self._push(FailuresPage(self._files))
+
+    def optimizer(self) -> None:
+        from sweeptui.app.screens.optimizer import OptimizerPage  # noqa: PLC0415
+
+        self._push(OptimizerPage(self._folder, self.outlook))
 
     def copy(self) -> None:
         """The best configuration, or the selected trial's; on the page of a trial that one first."""

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("sweeptui.cli.validate:validate", "Train the best again over seeds: is the gain real?"),
     "importance": ("sweeptui.cli.importance:importance_", "Print which parameters matter, and whether one can tell."),
     "report": ("sweeptui.cli.report:report", "Write a sweep up: one HTML page, or Markdown."),
+    "notify": ("sweeptui.cli.notify:notify", "Say what you are notified by, or try it."),
     "pause": ("sweeptui.cli.act:pause", "Pause trials, or the whole sweep."),
     "resume": ("sweeptui.cli.act:resume", "Resume trials, or the whole sweep."),
     "kill": ("sweeptui.cli.act:kill", "Kill trials."),

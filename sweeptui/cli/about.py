@@ -11,6 +11,7 @@ from sweeptui.cli.complete import SweepName
 from sweeptui.cli.options import json_option, root_option
 from sweeptui.core.config import SweepTool
 from sweeptui.doctor import Check, examine, recover_sweep
+from sweeptui.folders import config_path
 from sweeptui.recipes.find import list_recipes
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def keys(*, markdown: bool, as_json: bool) -> int:
         click.echo(group)
         for _, names_, id_, what in (row for row in rows if row[0] == group):
             click.echo(f"  {names_:<{widths[0]}}  {id_:<{widths[1]}}  {what}")
-    click.echo(f'\nTo give an action another key, write it in {keymap.config_path()}:\n\n    [keys]\n    kill = "K"')
+    click.echo(f'\nTo give an action another key, write it in {config_path()}:\n\n    [keys]\n    kill = "K"')
     for problem in own.problems:
         click.echo(f"warning: {problem}", err=True)
     return 0
@@ -94,6 +95,4 @@ def _keys() -> Check:
     problems = keymap.load().problems
     if problems:
         return Check("keys", "warn", "; ".join(problems), "sweeptui keys lists the actions")
-    return Check(
-        "keys", "ok", f"{keymap.config_path()} " + ("is in order" if keymap.config_path().exists() else "is not there")
-    )
+    return Check("keys", "ok", f"{config_path()} " + ("is in order" if config_path().exists() else "is not there"))

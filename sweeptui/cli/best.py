@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeptui.cli.front import EXIT_NO_SUCCESS, print_front, said_of
+from sweeptui.cli.front import EXIT_NO_SUCCESS, print_front, print_pareto, said_of
 from sweeptui.cli.options import WholeNumber, json_option, root_option, sweep_argument, sweep_to_read
 from sweeptui.core.analysis.best import (
     PATCH_DIR,
@@ -18,7 +20,9 @@ from sweeptui.core.analysis.best import (
     differing,
     training_command,
 )
-from sweeptui.core.analysis.ranking import ranked
+from sweeptui.core.analysis.forms import FORMS, as_form
+from sweeptui.core.analysis.ranking import SCORED, ranked
+from sweeptui.core.analysis.replicates import estimate
 from sweeptui.core.analysis.summary import best_json, json_line, metrics_json, tool_of
 from sweeptui.core.errors import UserError, hint
 from sweeptui.core.objectives import objectives_of, value_of
@@ -27,8 +31,10 @@ from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:
     from sweeptui.core.analysis.ranking import Ranked
+    from sweeptui.core.analysis.replicates import Estimate
     from sweeptui.core.objectives import Objectives
     from sweeptui.core.state import SweepState
+    from sweeptui.core.trial import Trial
 
 RULE = "=" * 60
 THIN_RULE = "-" * 40
@@ -38,6 +44,14 @@ THIN_RULE = "-" * 40
 @sweep_argument
 @click.option("--top-n", type=WholeNumber(1), help="How many to print; 1 where not given.")
 @click.option("--by", metavar="METRIC", help="The best by one of several metrics, instead of the whole front.")
+@click.option("--budget", type=float, metavar="COST", help="Of the trials that cost no more than that.")
+@click.option("--pareto", is_flag=True, help="The trials that no other beats in score without costing more.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    help="Print the parameters alone, in this form, and write no file.",
+)
 @click.option("--show-scores", is_flag=True, help="Print the score of every trial that has one.")
 @click.option("--no-patch", is_flag=True, help="Write no config patch file.")
 @click.option(
@@ -52,6 +66,9 @@ def best(
     sweep: str,
     top_n: int | None,
     by: str | None,
+    budget: float | None,
+    pareto: bool,
+    form: str | None,
     show_scores: bool,
     no_patch: bool,
     output_dir: Path | None,
@@ -67,20 +84,38 @@ def best(
     with open_sweep(folder) as store:
         state = store.state
     objectives = objectives_of(state.config)
+    trials = _within(state, budget)
+    if pareto:
+        which = _chosen(objectives, by)
+        if form is not None or top_n is not None:
+            raise UserError(
+                "--pareto prints several trials; with --format or --top-n, choose one by its cost: --budget"
+            )
+        if len(objectives) > 1 and by is None:
+            return print_front(state, objectives, trials, show_scores=show_scores, as_json=as_json)
+        return print_pareto(state, objectives[which], which, trials, as_json=as_json)
     if len(objectives) > 1 and by is None:
         if top_n is not None or output_dir is not None:
             raise UserError(
                 f"{'--top-n' if top_n is not None else '--output-dir'}: sweep {sweep} has several metrics; "
                 f"say by which of them, as in --by {objectives[0].name}"
             )
-        return print_front(state, objectives, show_scores=show_scores, as_json=as_json)
+        if form is not None:
+            raise UserError(f"--format prints one trial; say by which metric, as in --by {objectives[0].name}")
+        return print_front(state, objectives, trials, show_scores=show_scores, as_json=as_json)
     which = _chosen(objectives, by)
-    order = ranked(state.trials.values(), objectives[which].goal, lambda trial: value_of(trial, objectives, which))
+    order = ranked(trials, objectives[which].goal, lambda trial: value_of(trial, objectives, which))
     top_n = top_n or 1
     if not order:
-        click.echo(f"error: no trial of sweep {sweep} has given a score yet, so none is the best", err=True)
+        cheap = "" if budget is None else f" that costs at most {budget!r} {tool_of(state).cost_unit}"
+        click.echo(f"error: no trial of sweep {sweep}{cheap} has given a score yet, so none is the best", err=True)
         return EXIT_NO_SUCCESS
     first = order[0]
+    if form is not None:
+        said = "" if len(objectives) == 1 else said_of(first.trial, objectives)
+        click.echo(as_form(form, state.name, first.trial, said), nl=False)
+        return 0
+    noise = _noise(state, objectives, which, first.trial)
     patch = None if no_patch else _write_patch(state, objectives, first, output_dir or root / PATCH_DIR)
     tool = tool_of(state)
     command = training_command(tool, state.name, folder, first.trial)
@@ -90,6 +125,8 @@ def best(
             **metrics_json(objectives),
             **({} if by is None else {"by": objectives[which].name}),
             "best": _ranked_json(state, objectives, first),
+            "budget": budget,
+            "trained": asdict(noise),
             "tied": [other.trial.id for other in order[1:] if other.rank == 1],
             "top": [_ranked_json(state, objectives, item) for item in order[:top_n]],
             "yaml": as_yaml(first.trial.params),
@@ -102,7 +139,7 @@ def best(
             shape["scores"] = [{"rank": item.rank, **best_json(item.trial, objectives)} for item in order]
         click.echo(json_line(shape))
         return 0
-    _print_heading(state, order, show_scores, "score" if by is None else objectives[which].name)
+    _print_heading(state, order, show_scores, "score" if by is None else objectives[which].name, noise)
     if top_n > 1:
         _print_top(order[:top_n], "score" if by is None else objectives[which].name)
     _print_forms(first, patch, command, tool.working_dir)
@@ -117,6 +154,25 @@ def _chosen(objectives: Objectives, by: str | None) -> int:
     if by not in names:
         raise UserError(f"--by {by!r} is no metric of this sweep; {hint(by, names)}")
     return names.index(by)
+
+
+def _within(state: SweepState, budget: float | None) -> list[Trial]:
+    """The trials that cost no more than that; one whose cost is not known may cost anything."""
+    trials = list(state.trials.values())
+    if budget is None:
+        return trials
+    if not (math.isfinite(budget) and budget > 0):
+        raise UserError(f"--budget is {budget!r}; it must be a number above 0, in {tool_of(state).cost_unit}")
+    return [trial for trial in trials if trial.cost is not None and trial.cost <= budget]
+
+
+def _noise(state: SweepState, objectives: Objectives, which: int, best: Trial) -> Estimate:
+    """Over the trials with the same parameters: where it was validated the replicates, which it was not chosen by."""
+    same = [trial for trial in state.trials.values() if trial.params == best.params and trial.status in SCORED]
+    fresh = [trial for trial in same if trial.is_replicate]
+    same = fresh if len(fresh) > 1 else same
+    values = (value_of(trial, objectives, which) for trial in same)
+    return estimate([value for value in values if value is not None and math.isfinite(value)])
 
 
 def _ranked_json(state: SweepState, objectives: Objectives, item: Ranked) -> dict[str, Any]:
@@ -138,9 +194,15 @@ def _write_patch(state: SweepState, objectives: Objectives, first: Ranked, folde
     return path
 
 
-def _print_heading(state: SweepState, order: list[Ranked], show_scores: bool, metric: str) -> None:
+def _print_heading(state: SweepState, order: list[Ranked], show_scores: bool, metric: str, noise: Estimate) -> None:
     first = order[0]
     click.echo(f"Best run: {state.name}_{first.trial.id} ({metric}: {first.score!r})")
+    if noise.low is not None and noise.high is not None:
+        click.echo(
+            f"Trained {noise.count} times: {noise.mean!r} on average, 95% interval {noise.low:.6g} to {noise.high:.6g}"
+        )
+    else:
+        click.echo(f"Trained once: how much of that was luck, `sweeptui validate {state.name}` tells")
     tied = [other.trial.id for other in order[1:] if other.rank == 1]
     if tied:
         click.echo(f"Tied with: {', '.join(tied)} (the one of lower cost comes first, then the earlier one)")

@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
 
 from sweeptui.core.analysis.best import nested
-from sweeptui.core.analysis.summary import best_json, front_json, json_line, metrics_json
-from sweeptui.core.objectives import front, results, value_of
+from sweeptui.core.analysis.ranking import ranked
+from sweeptui.core.analysis.summary import best_json, json_line, metrics_json
+from sweeptui.core.objectives import front, objectives_of, results, value_of
 
 if TYPE_CHECKING:
-    from sweeptui.core.objectives import Member, Objectives
+    from collections.abc import Sequence
+
+    from sweeptui.core.analysis.ranking import Ranked
+    from sweeptui.core.objectives import Member, Objective, Objectives
     from sweeptui.core.state import SweepState
     from sweeptui.core.trial import Trial
 
 EXIT_NO_SUCCESS = 3
 
 
-def print_front(state: SweepState, objectives: Objectives, *, show_scores: bool, as_json: bool) -> int:
-    """Print the front as a table and as YAML, or as JSON. Returns the exit code."""
-    members = front(state.trials.values(), objectives)
+def print_pareto(state: SweepState, objective: Objective, which: int, trials: Sequence[Trial], *, as_json: bool) -> int:
+    """Print the trials that no other beats in score without costing more, the cheapest first. Returns the exit code."""
+    unit = str(state.config.get("cost_unit", "seconds"))
+    objectives = objectives_of(state.config)
+    order = ranked(trials, objective.goal, lambda trial: value_of(trial, objectives, which))
+    known = [each for each in order if each.trial.cost is not None]
+    if not known:
+        click.echo(f"error: no trial of sweep {state.name} has given a score and a cost yet", err=True)
+        return EXIT_NO_SUCCESS
+    members: list[Ranked] = []
+    for each in known:  # best first: who follows is on the front where it is cheaper than all before
+        if not members or _cost(each) < _cost(members[-1]):
+            members.append(each)
+    members.reverse()
+    if as_json:
+        shape = [
+            {"id": each.trial.id, "score": each.score, "cost": each.trial.cost, "params": dict(each.trial.params)}
+            for each in members
+        ]
+        click.echo(json_line({"sweep": state.name, "metric": objective.name, "goal": objective.goal, "pareto": shape}))
+        return 0
+    click.echo(
+        f"Front of {state.name}: {len(members)} of {len(known)} runs are beaten by no other in "
+        f"{objective} and cost ({unit})\n"
+    )
+    rows = [["trial", objective.name, f"cost ({unit})"]]
+    rows += [[each.trial.id, repr(each.score), repr(each.trial.cost)] for each in members]
+    _print_rows(rows)
+    click.echo(f"\nFor one of them: sweeptui best {state.name} --budget COST")
+    return 0
+
+
+def _cost(item: Ranked) -> float:
+    return math.inf if item.trial.cost is None else item.trial.cost
+
+
+def print_front(
+    state: SweepState, objectives: Objectives, trials: Sequence[Trial], *, show_scores: bool, as_json: bool
+) -> int:
+    """Print the front of these trials as a table and as YAML, or as JSON. Returns the exit code."""
+    members = front(trials, objectives)
     if not members:
         click.echo(f"error: no trial of sweep {state.name} has given all scores yet, so there is no front", err=True)
         return EXIT_NO_SUCCESS
-    everything = results(state.trials.values(), objectives)
+    everything = results(trials, objectives)
     if as_json:
-        shape = {"sweep": state.name, **metrics_json(objectives), **front_json(state)}
+        shape: dict[str, Any] = {
+            "sweep": state.name,
+            **metrics_json(objectives),
+            "front": [best_json(each.trial, objectives) for each in members],
+        }
         if show_scores:
             shape["scores"] = [best_json(each.trial, objectives) for each in everything]
         click.echo(json_line(shape))
@@ -63,6 +110,10 @@ def _print_table(members: list[Member], objectives: Objectives) -> None:
     for member in members:
         cost = "-" if member.trial.cost is None else repr(member.trial.cost)
         rows.append([member.trial.id, *map(repr, member.values), cost])
+    _print_rows(rows)
+
+
+def _print_rows(rows: list[list[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -35,6 +35,7 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
+from sweeptui.core.notifying import NotifyConfig
 from sweeptui.core.remote import HYBRID, PLACES, SkypilotConfig
 from sweeptui.core.search import ParameterConfig, ProteinConfig
 from sweeptui.core.settings import ProteinSettings
@@ -167,6 +168,8 @@ class SweepTool(Model):
     """How many checkpoints of a trial in its own folder are kept once it has ended, the newest; all if not given."""
     checkpoint_disk_mb: Positive | None = None
     """What the checkpoints in the sweep's folder may take: beyond it, those of the worst trials that have ended go."""
+    notify: NotifyConfig | None = None
+    """How to tell of a new best, the end, many failures and a full disk; as the user's file has it, if not given."""
     seed: Count = 0
 
     @model_validator(mode="before")

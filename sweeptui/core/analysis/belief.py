@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 LEAST_TRIALS = 4
 """Below that the models are little but their priors."""
 GRID = 33
+PROFILE = 16
 PAIR_GRID = 7
 BACKGROUND = 64
 """Configurations that a partial dependence is averaged over."""
@@ -222,6 +223,22 @@ class Belief:
 
     def _encoded(self) -> list[list[float]]:
         return [self._space.encode(each.params) for each in self.observations]
+
+    def improvement(self, through: Params) -> dict[str, list[float]]:
+        """The expected improvement along each parameter, all others as in `through`, as a share of its highest there.
+
+        By the models as they are, without the trials that are pending.
+        """
+        point = np.array(self._space.encode(through), dtype=np.float64)
+        found = {}
+        with self._threads.limit(limits=1):
+            for axis, name in enumerate(self._space.axes):
+                places = self._places(axis, PROFILE)
+                points = np.repeat(point[None, :], len(places), axis=0)
+                points[:, axis] = places
+                values = self._models.worth(self._axes.snap(points))
+                found[name] = np.exp(values - values.max()).tolist()
+        return found
 
     # -- interactions ---------------------------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ def evidence_of(state: SweepState, space: Space, which: int = 0) -> Evidence:
         notes.append(f"{_trials(outside)} lie outside of the search space and are left out")
     failures = [each for each in known.failures if space.covers(each.params)]
     if failures:
-        notes.append(f"{_trials(len(failures))} failed and have no score; nothing here says why")
+        notes.append(f"{_trials(len(failures))} failed and have no score")
     return Evidence(goal.name, goal.goal, inside, failures, notes)
 
 

@@ -143,6 +143,10 @@ class Surrogate(Search["Draw"]):
             parts.append((each.weight, float(mean[0]), math.hypot(float(std[0]), each.model.noise_std), each.warped))
         return expected(parts, len(self._features), self._seen)
 
+    def worth(self, points: Array) -> Array:
+        """What the search makes of points, without what chance decides: the logarithm of the expected improvement."""
+        return self._judge(points, Draw(self._options.ucb_beta, 0.0, 0.0, 0.0)).value
+
     def _judge(self, points: Array, draw: Draw) -> Ranked:
         features = self._axes.features(points)
         asked = self._asked(draw)
