@@ -32,16 +32,27 @@ class PtyTerminal:
     """Runs a command as a terminal's only program."""
 
     def __init__(
-        self, argv: Sequence[str], folder: Path, size: tuple[int, int] = (100, 30), *, able: bool = True, **env: str
+        self,
+        argv: Sequence[str],
+        folder: Path,
+        size: tuple[int, int] = (100, 30),
+        *,
+        able: bool = True,
+        own: bool = True,
+        **env: str,
     ) -> None:
-        """`able`: it answers what newer terminals answer."""
+        """`able`: it answers what newer terminals answer. `own`: the command is told by a signal when it hangs up."""
         self._answers = ANSWERS if able else {}
         self.bytes = b""
         self.master, self._slave = pty.openpty()
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.before = self.settings()
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *argv],  # it becomes the command, in a session whose terminal this is
+            [
+                "setsid",
+                *(["--ctty"] if own else []),
+                *argv,
+            ],  # it becomes the command; --ctty: in a session of this terminal
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,

@@ -187,6 +187,12 @@ def test_a_signal_is_for_the_list_behind_the_sweep_too(start, sweep):
     assert_as_it_was(terminal)
 
 
+def test_a_terminal_that_goes_away_without_a_signal_keeps_nobody(start, sweep):
+    terminal = attached(start, sweep, own=False)
+    terminal.hang_up()
+    assert terminal.process.wait(60) == 129
+
+
 def test_a_terminal_that_goes_away_keeps_nobody(start, sweep):
     terminal = attached(start, sweep)
     terminal.hang_up()

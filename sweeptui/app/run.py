@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -29,6 +30,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 HUNG_UP_S = 0.1
 """How often a terminal that SIGHUP was sent about is looked at."""
+LOOK_OUT_S = 1.0
+"""How often any other is."""
 SWITCH_S = 0.001
 """A key waits no longer than that for another thread of this process, five times less than Python would have it."""
 READ_ONLY = "this window is read-only: it shows the sweep and changes nothing"
@@ -67,6 +70,7 @@ def run_cockpit(
     app.when_read(_collect_from_here)
     try:
         with terminal.as_it_was():
+            departure.watch()
             app.run()
     except Exception as error:  # noqa: BLE001 - of the screen's end, which is none of the sweep's
         app.fault = app.fault or error
@@ -96,8 +100,20 @@ class Departure:
         self._called_off = threading.Event()
         self._thread = threading.Thread(target=self._depart, name="departure")
 
+    def watch(self) -> None:
+        """Look out for a terminal that goes away without a signal: it is not this process's own."""
+        if not terminal.gone():
+            threading.Thread(target=self._look_out, name="terminal", daemon=True).start()
+
+    def _look_out(self) -> None:
+        while not self._called_off.wait(LOOK_OUT_S):
+            if terminal.gone():
+                self._app.signalled = self._app.signalled or signal.SIGHUP
+                self.begin()
+                return
+
     def begin(self) -> None:
-        """SIGHUP came. From here on, nothing is written to a terminal that is gone."""
+        """It has hung up. From here on, nothing is written to a terminal that is gone."""
         if terminal.gone():
             terminal.let_go()
         if self._thread.ident is None:
