@@ -27,6 +27,7 @@ from sweeptui.app.screens.copy import CopyMenu
 from sweeptui.app.screens.edit import Edit
 from sweeptui.app.screens.failures import FailuresPage
 from sweeptui.app.screens.number import AskNumber
+from sweeptui.app.screens.optimizer import OptimizerPage
 from sweeptui.app.screens.palette import Help, Palette
 from sweeptui.app.screens.prompt import Prompt
 from sweeptui.app.screens.slots import SlotsPage
@@ -167,6 +168,7 @@ DOES: dict[str, Case] = {
     "failures": opens(FailuresPage),
     "slots": opens(SlotsPage),
     "copy": opens(CopyMenu),
+    "optimizer": opens(OptimizerPage),
     "page_trial_before": at(RUNNING - 1, before=("enter",)),
     "page_trial_after": at(RUNNING + 1, before=("enter",)),
     "page_trial_log": Case(lambda app: app.log_view.has_focus, before=("enter",)),
@@ -235,6 +237,7 @@ REFUSES: dict[str, list[tuple[int | str, str]]] = {
     "failures": [(NO_TRIAL, "no trial has failed")],
     "slots": [(NOTHING_YET, NOT_STARTED)],
     "copy": [(NO_TRIAL, NONE)],
+    "optimizer": [(NOTHING_YET, NOT_STARTED)],
     "page_edit": [(FULL, ALL_MADE)],
     "log_attempt": [(RUNNING, "trial_0009 has had one attempt so far"), (NO_TRIAL, NONE)],
     "log_attempt_after": [(RUNNING, "trial_0009 has had one attempt so far"), (NO_TRIAL, NONE)],

@@ -7,8 +7,6 @@ import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed Python's, numpy's and, where it is imported, torch's global stream, and put them back afterwards."""
+    import numpy as np  # noqa: PLC0415 - who only lists recipes comes by here, too
+
     with ExitStack() as stack:
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())
