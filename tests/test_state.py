@@ -130,3 +130,15 @@ def test_snapshots_are_values() -> None:
     (seen,) = state.active
     state.put_trial(replace(seen, status=TrialStatus.TRAINING))
     assert seen.status is TrialStatus.PENDING
+
+
+def test_a_copy_is_not_touched_by_what_comes_later() -> None:
+    state = SweepState()
+    put(state, 1, TrialStatus.COMPLETED, 0.5)
+    before = state.copy()
+    held = {name: set(value) for name, value in vars(before).items() if isinstance(value, dict | set)}
+    assert before.searched == 1
+    state.put_trial(Trial(2, {}, 0, AT, status=TrialStatus.PENDING, provenance={"method": "validation"}))
+    assert state.replicates == {2}
+    assert before.searched == 1
+    assert {name: set(value) for name, value in vars(before).items() if isinstance(value, dict | set)} == held

@@ -205,7 +205,7 @@ class SweepState:
         """The same state, which later changes to this one do not touch. What it holds is immutable and shared."""
         twin = SweepState()
         for name, value in vars(self).items():
-            setattr(twin, name, dict(value) if isinstance(value, dict) else value)
+            setattr(twin, name, value.copy() if isinstance(value, dict | set) else value)
         return twin
 
     @property
