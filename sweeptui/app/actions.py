@@ -119,7 +119,7 @@ def _evaluable(snapshot: Snapshot | None, trial: Trial | None) -> str:
 def _room(snapshot: Snapshot | None, _trial: Trial | None) -> str:
     if snapshot is None:
         return "the sweep has not started yet"
-    if sum(not trial.is_replicate for trial in snapshot.trials) >= snapshot.max_trials:
+    if snapshot.searched >= snapshot.max_trials:
         return f"all {snapshot.max_trials} trials of the sweep are made: raise max_trials first"
     return ""
 

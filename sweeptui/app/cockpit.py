@@ -234,7 +234,7 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     def _fit_table(self, snapshot: Snapshot) -> None:
         """As high as its trials will need, so that it does not move as they come."""
-        rows = max(snapshot.max_trials, snapshot.made) + 1 + self.table.gutter.height
+        rows = snapshot.total + 1 + self.table.gutter.height
         self.plotting.fit(rows, self.size.height)
 
     def _show_selected(self) -> None:

@@ -121,7 +121,7 @@ class Header(Widget):
         snapshot = self._snapshot
         if snapshot is None:
             return []
-        total = max(snapshot.max_trials, len(snapshot.trials))
+        total = snapshot.total
         share = snapshot.done / total if total else 0.0
         bar = progress_bar(share, 12 if width < 100 else 24, wording.sweep_state(snapshot.label).colour)
         done: Part = (0, [*bar, (f" {snapshot.done:,}/{total:,}", BOLD)])

@@ -74,6 +74,8 @@ class Snapshot:
     focus: Focus | None = None
     older: int = 0
     """So many trials that came before these are still being read."""
+    replicates: int = 0
+    """So many trials search nothing and do not count to `max_trials`."""
     runner_up: Trial | None = None
     """The best of all but the best."""
     center: Mapping[str, Any] = field(default_factory=dict)
@@ -96,6 +98,16 @@ class Snapshot:
     def made(self) -> int:
         """How many trials there are, read or not."""
         return len(self.trials) + self.older
+
+    @property
+    def searched(self) -> int:
+        """How many of those count to `max_trials`."""
+        return self.made - self.replicates
+
+    @property
+    def total(self) -> int:
+        """How many trials there will be."""
+        return max(self.max_trials, self.searched) + self.replicates
 
     @property
     def done(self) -> int:
@@ -151,6 +163,7 @@ def snapshot(
             name for name, how in protein.get("parameters", {}).items() if how.get("distribution") in LOGARITHMIC
         ),
         objectives=objectives_of(config) if len(objectives_of(config)) > 1 else (),
+        replicates=len(state.replicates),
         eta_s=_eta(trials, state, max_trials, slots, at) if label == "running" else None,
     )
 
@@ -181,6 +194,6 @@ def _eta(trials: tuple[Trial, ...], state: SweepState, max_trials: int, slots: i
         return None
     each = _median(took)
     made, over = sum(state.counts.values()), sum(n for status, n in state.counts.items() if status.terminal)
-    left = (max(max_trials, made) - over) * each
+    left = (max(max_trials + len(state.replicates), made) - over) * each
     left -= sum(min(each, at - trial.started_at) for trial in state.active if trial.started_at is not None)
     return max(0.0, left / max(1, slots))

@@ -171,7 +171,7 @@ class Steering:
 
         snapshot = self._app.snapshot
         assert snapshot is not None
-        made = len(snapshot.trials)
+        made = snapshot.searched
 
         now = self.limit(TRIALS)
 
