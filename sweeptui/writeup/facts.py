@@ -141,7 +141,8 @@ def forms(content: Content, trial: Trial) -> list[Form]:
     found = []
     try:
         command = training_command(content.tool, content.state.name, content.folder, trial)
-        found.append(Form("Command", f"cd {shlex.quote(content.tool.working_dir or '.')}\n{shlex.join(command)}"))
+        if command:  # an imported sweep has none
+            found.append(Form("Command", f"cd {shlex.quote(content.tool.working_dir or '.')}\n{shlex.join(command)}"))
     except UserError:
         pass  # the recipe's command has a placeholder that stands for nothing here; the other forms are whole
     scores = [f"{each.name} {value_of(trial, content.objectives, k)!r}" for k, each in enumerate(content.objectives)]
