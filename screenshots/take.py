@@ -118,6 +118,11 @@ def take_report(root: Path, name: str, scratch: Path) -> None:
         sys.exit(f"there is no browser for the picture of the report; install one of {', '.join(BROWSERS)}")
     page = scratch / "report.html"
     subprocess.run(sweeptui("report", name, "-o", str(page), root=root), check=True, stdout=subprocess.DEVNULL)
+    # Where it was run is nobody's business.
+    text = page.read_text(encoding="utf-8")
+    for path, said in ((sys.executable, "python"), (str(root.resolve()), "~/cartpole"), (str(scratch), "~")):
+        text = text.replace(path, said)
+    page.write_text(text, encoding="utf-8")
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={PAGE}")
     drawn = ("--virtual-time-budget=20000", f"--user-data-dir={scratch / 'browser'}")
     picture = f"--screenshot={HERE / 'report.png'}"
