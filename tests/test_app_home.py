@@ -21,7 +21,8 @@ from sweeptui import launch
 from sweeptui.app.home import Destination, Home
 from sweeptui.app.inventory import LOCKED, UNREADABLE, Inventory
 from sweeptui.app.screens.newsweep import NewSweep
-from sweeptui.app.screens.sweeps import SWEEP_ACTIONS, SweepHelp
+from sweeptui.app.screens.sweepactions import SWEEP_ACTIONS
+from sweeptui.app.screens.sweeps import SweepHelp
 from sweeptui.app.screens.sweeptable import ORDERS
 from sweeptui.app.trash import TRASH, throw_away
 from sweeptui.cli import main
