@@ -103,7 +103,7 @@ SWEEP_ACTIONS = (
                 _openable),
     SweepAction("back", ("backspace", "left", "h"), "⌫", "back", "Back to what is around this experiment"),
     SweepAction("resume", ("r", "c"), "r", "resume",
-                "Go on with it in this window; where it runs, retry failed trials", _resumable),
+                "Go on with it here; where it runs, retry failed trials", _resumable),
     SweepAction("new", ("n",), "n", "new sweep", "Start a new sweep from a recipe"),
     SweepAction("stop", ("x",), "x", "stop", "Stop it, and all inside it; running trials finish",
                 _stoppable),
