@@ -90,7 +90,8 @@ class Rungs:
         self.last_order = 0
         """The newest report that was taken in."""
         self.settled_up_to = 0
-        """Trials up to this number need not be looked at again; kept by a scheduler that knows such."""
+        """Trials up to this number need not be looked at again; kept by a scheduler that knows such. None is left where
+        one of them reports again: a user has queued it once more."""
         self.members: dict[int, int] = {}
         """The newest trial of each member of a population, as far as `members_up_to`."""
         self.members_up_to = 0
@@ -144,6 +145,8 @@ class Rungs:
         if reached is None:
             return
         self._newest[trial.number] = reached
+        if trial.number <= self.settled_up_to:
+            self.settled_up_to = 0
         bracket, levels = self.plan.levels(trial)
         index = bisect_right(levels, reached) - 1
         if index < 0:
