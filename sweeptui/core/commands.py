@@ -15,7 +15,7 @@ from sweeptui.core.files import token
 from sweeptui.core.ingest import AFRESH
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.state import SweepStatus, before_it_was_queued
-from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus
+from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus, training_was_stopped
 from sweeptui.core.validating import Asked, missing
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Commands:
             case "unqueue":
                 return self._unqueue(tx, trial, job, order, who)
             case "evaluate":
-                return self._evaluate(tx, trial, who)
+                return self._evaluate(tx, tool, trial, who)
         raise _RefusedError(f"there is no command {command.verb!r}")
 
     def _pause(self, tx: Transaction, trial: Trial, job: Job | None, who: str) -> tuple[str, list[Effect]]:
@@ -196,11 +196,15 @@ class Commands:
         self._again(tx, trial, TrialStatus.PENDING, f"requeued {who}")
         return f"{trial.id} is queued again{_later(tx)}", [self._reconsider]
 
-    def _evaluate(self, tx: Transaction, trial: Trial, who: str) -> tuple[str, list[Effect]]:
-        ended = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED)
-        if trial.status not in ended or not trial.eval_attempt:
+    def _evaluate(self, tx: Transaction, tool: SweepTool, trial: Trial, who: str) -> tuple[str, list[Effect]]:
+        stopped = training_was_stopped(self._store.jobs(trial.number))
+        possible = tool.has_eval if stopped else bool(trial.eval_attempt)
+        if stopped and not tool.has_eval:
+            raise _RefusedError(f"{trial.id} was stopped, and this sweep evaluates nothing")
+        if not trial.status.terminal or not possible:
             raise _RefusedError(f"{trial.id} is {trial.status}; there is no finished evaluation to repeat")
-        self._again(tx, trial, TrialStatus.TRAINED, f"evaluation asked for again {who}")
+        # What a stopped training came to stays as it is: schedulers still compare it, and may train it on.
+        self._again(tx, trial, TrialStatus.TRAINED, f"evaluation asked for again {who}", same_life=stopped)
         return f"{trial.id} will be evaluated again{_later(tx)}", [self._reconsider]
 
     def _create(
@@ -277,7 +281,8 @@ class Commands:
         )
         return f"{trial.id} is withdrawn; it keeps its number and counts to max_trials", []
 
-    def _again(self, tx: Transaction, trial: Trial, status: TrialStatus, reason: str) -> None:
+    def _again(self, tx: Transaction, trial: Trial, status: TrialStatus, reason: str, same_life: bool = False) -> None:
+        last = max((job.id for job in self._store.jobs(trial.number)), default=0)
         tx.set_trial(
             trial.number,
             status=status,
@@ -286,7 +291,7 @@ class Commands:
             ended_at=None,
             queued_at=tx.now,
             **(AFRESH if status is TrialStatus.PENDING else {}),
-            requeued_after_job=max((job.id for job in self._store.jobs(trial.number)), default=0),
+            requeued_after_job=trial.requeued_after_job if same_life else last,
         )
 
     def _stop(

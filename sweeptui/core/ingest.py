@@ -13,7 +13,16 @@ from sweeptui.core.failures import judge, log_tail, tries_left
 from sweeptui.core.files import Files
 from sweeptui.core.objectives import number_in
 from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective_values
-from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Report, Stage, TrialStatus
+from sweeptui.core.trial import (
+    FailureKind,
+    Job,
+    JobOutcome,
+    JobState,
+    Report,
+    Stage,
+    TrialStatus,
+    training_was_stopped,
+)
 from sweeptui.core.wandb_log import load_records, run_folders
 from sweeptui.core.wandb_source import Question, WandbReader, is_online
 
@@ -250,6 +259,8 @@ class Ingest:
         again = TrialStatus.PENDING if job.stage is Stage.TRAIN else TrialStatus.TRAINED
         match outcome:
             case JobOutcome.COMPLETED if last_stage:
+                if job.stage is Stage.EVAL and training_was_stopped(self._store.jobs(job.trial)):
+                    return self._stopped(tx.trial(job.trial), f"{reason}, of a training that was stopped", score)
                 return {"status": TrialStatus.COMPLETED, "score": score, "reason": reason, "failure": None}
             case JobOutcome.COMPLETED:
                 return {"status": TrialStatus.TRAINED, "reason": reason}
@@ -268,6 +279,12 @@ class Ingest:
         left = tries_left(outcome, earlier, self._tool.retries)
         if left > 0:
             return {"status": again, "reason": f"will be tried again ({left} left for {outcome}): {reason}"}
+        if job.stage is Stage.EVAL and training_was_stopped(self._store.jobs(job.trial)):
+            # What the training came to is known, whatever became of its evaluation.
+            trained = [each.score for each in self._store.reports(job.trial, Stage.TRAIN) if each.score is not None]
+            return self._stopped(
+                trial, f"its evaluation failed ({outcome}): {reason}", trained[-1] if trained else None
+            )
         return {"status": TrialStatus.FAILED, "failure": outcome.failure, "reason": reason}
 
     def _stopped(self, trial: Trial, reason: str, score: float | None) -> dict[str, Any]:
