@@ -44,8 +44,10 @@ def _pausable(snapshot: Snapshot | None, trial: Trial | None) -> str:
         return f"{trial.id} is over ({wording.trial_state(trial).word}): there is nothing to pause"
     job = snapshot.running.get(trial.number)
     if job is not None and wording.remote(job.slot) and not job.slot.get("pausable"):
-        if job.stage is Stage.EVAL:
+        if job.stage.evaluates:
             return f"{trial.id} is evaluated on SkyPilot, where an evaluation cannot be paused: kill it, or let it end"
+        if job.stage is not Stage.TRAIN:
+            return f"{trial.id} runs {job.stage} on SkyPilot, which can pause trainings only: kill it, or let it end"
         return f"{trial.id} runs on SkyPilot without skypilot.checkpoints: it cannot be paused, but killed and requeued"
     return _being_ended(snapshot, trial)
 
@@ -87,7 +89,7 @@ def _has_other_log(snapshot: Snapshot | None, trial: Trial | None) -> str:
     if trial is None or snapshot is None:
         return _no_trial(snapshot)
     jobs = snapshot.focus.jobs if snapshot.focus is not None and snapshot.focus.trial == trial.number else ()
-    if len({job.stage for job in jobs}) < len(Stage):
+    if len({job.stage for job in jobs}) < 2:
         return f"{trial.id} has only one log so far"
     return ""
 

@@ -127,7 +127,7 @@ def logs(*, sweep: str, trial: str, follow: bool, stage: str | None, attempt: in
 
 def _jobs(store: SqliteStore, trial: Trial, stage: str | None, attempt: int | None) -> list[Job]:
     jobs = store.jobs(trial.number)
-    return [job for job in jobs if stage in (None, job.stage.value) and attempt in (None, job.attempt)]
+    return [job for job in jobs if stage in (None, job.stage) and attempt in (None, job.attempt)]
 
 
 def _print_log(store: SqliteStore, path: Path, following: Job | None) -> None:

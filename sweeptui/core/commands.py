@@ -12,7 +12,8 @@ from sweeptui.core import handmade
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import token
-from sweeptui.core.ingest import AFRESH
+from sweeptui.core.flow import Flow
+from sweeptui.core.ingest import afresh
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.state import SweepStatus, before_it_was_queued
 from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus, training_was_stopped
@@ -131,7 +132,7 @@ class Commands:
                 new = self._create(tx, tool, command, trial.number, command.args["params"])
                 return f"{new.id} is queued: {trial.id} with other parameters{_later(tx)}", [self._reconsider]
             case "requeue":
-                return self._requeue(tx, trial, who)
+                return self._requeue(tx, tool, trial, who)
             case "unqueue":
                 return self._unqueue(tx, trial, job, order, who)
             case "evaluate":
@@ -190,21 +191,19 @@ class Commands:
         asked = tx.set_job(job.id, ask=JobOutcome.KILLED, ask_reason=f"killed {who}")
         return f"{trial.id} is being killed", [lambda: self._cancel(asked)]
 
-    def _requeue(self, tx: Transaction, trial: Trial, who: str) -> tuple[str, list[Effect]]:
+    def _requeue(self, tx: Transaction, tool: SweepTool, trial: Trial, who: str) -> tuple[str, list[Effect]]:
         if not trial.status.terminal:
             raise _RefusedError(f"{trial.id} is {trial.status}; kill it first, or wait for its end")
-        self._again(tx, trial, TrialStatus.PENDING, f"requeued {who}")
+        self._again(tx, tool, trial, TrialStatus.PENDING, f"requeued {who}")
         return f"{trial.id} is queued again{_later(tx)}", [self._reconsider]
 
     def _evaluate(self, tx: Transaction, tool: SweepTool, trial: Trial, who: str) -> tuple[str, list[Effect]]:
-        stopped = training_was_stopped(self._store.jobs(trial.number))
-        possible = tool.has_eval if stopped else bool(trial.eval_attempt)
-        if stopped and not tool.has_eval:
-            raise _RefusedError(f"{trial.id} was stopped, and this sweep evaluates nothing")
+        flow, jobs = Flow.of(tool), self._store.jobs(trial.number)
+        # A training that was stopped may be evaluated all the same, once or again.
+        possible = bool(flow.late) if training_was_stopped(jobs) else any(job.stage in flow.late_stages for job in jobs)
         if not trial.status.terminal or not possible:
             raise _RefusedError(f"{trial.id} is {trial.status}; there is no finished evaluation to repeat")
-        # What a stopped training came to stays as it is: schedulers still compare it, and may train it on.
-        self._again(tx, trial, TrialStatus.TRAINED, f"evaluation asked for again {who}", same_life=stopped)
+        self._again(tx, tool, trial, TrialStatus.TRAINED, f"evaluation asked for again {who}")
         return f"{trial.id} will be evaluated again{_later(tx)}", [self._reconsider]
 
     def _create(
@@ -281,8 +280,7 @@ class Commands:
         )
         return f"{trial.id} is withdrawn; it keeps its number and counts to max_trials", []
 
-    def _again(self, tx: Transaction, trial: Trial, status: TrialStatus, reason: str, same_life: bool = False) -> None:
-        last = max((job.id for job in self._store.jobs(trial.number)), default=0)
+    def _again(self, tx: Transaction, tool: SweepTool, trial: Trial, status: TrialStatus, reason: str) -> None:
         tx.set_trial(
             trial.number,
             status=status,
@@ -290,8 +288,8 @@ class Commands:
             failure=None,
             ended_at=None,
             queued_at=tx.now,
-            **(AFRESH if status is TrialStatus.PENDING else {}),
-            requeued_after_job=trial.requeued_after_job if same_life else last,
+            **(afresh(Flow.of(tool), trial) if status is TrialStatus.PENDING else {}),
+            requeued_after_job=max((job.id for job in self._store.jobs(trial.number)), default=0),
         )
 
     def _stop(
