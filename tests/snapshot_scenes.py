@@ -18,8 +18,8 @@ from textual.widgets import Input
 
 from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.home import Home
+from sweeptui.app.outlook import Known, ends_of
 from sweeptui.app.run import READ_ONLY
-from sweeptui.app.screens import optimizer
 from sweeptui.app.screens.newsweep import NewSweep
 from sweeptui.cli.run import read_words
 from sweeptui.core.limits import Ending
@@ -101,7 +101,7 @@ def known(found: dict[str, Any]) -> Act:
 
     async def act(app: Cockpit, pilot: Pilot[Any]) -> None:
         assert app.snapshot is not None
-        app.pages.outlook.found, app.pages.outlook.ends = found, optimizer.ends_of(app.snapshot)
+        app.pages.outlook.keep(0, Known(ends_of(app.snapshot), app.snapshot.done, found))
         await pilot.pause()
 
     return act
@@ -125,6 +125,15 @@ SCENES = (
     Scene("plot-history", "busy", ("2",), RUNNING, ("best so far",)),
     Scene("plot-cost", "busy", ("3",), RUNNING),
     Scene("plot-params", "busy", ("4",), RUNNING),
+    Scene("plot-importance", "busy", select=RUNNING, words=("importance for",), act=then(known(shown()), "5")),
+    Scene(
+        "plot-importance-not-told",
+        "busy",
+        select=RUNNING,
+        words=("cannot tell",),
+        act=then(known(shown("24 trials cannot tell", told=False)), "5"),
+        sizes=((120, 40),),
+    ),
     Scene("log", "busy", ("tab", "tab"), RUNNING, LOG),
     # looking closer
     Scene("trial-done", "busy", ("enter",), BEST, ("Configuration",)),
