@@ -11,7 +11,7 @@ from typing import Any
 
 from app_sweep import Clock, FakeSession, Sweep, frame
 from outlook_shown import shown
-from snapshot_sweeps import fall, rise, trip
+from snapshot_sweeps import FOLDERS, fall, rise, trip
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -41,7 +41,7 @@ Act = Callable[[Any, Pilot[Any]], Awaitable[None]]
 class Scene:
     name: str
     sweep: str
-    """One of `SWEEPS`; "" for the start screen without sweeps, "several" for it with some."""
+    """One of `SWEEPS`; "" for the start screen without sweeps, one of `FOLDERS` for it with some."""
     keys: tuple[str, ...] = ()
     select: int | None = None
     words: tuple[str, ...] = ()
@@ -210,6 +210,8 @@ SCENES = (
     Scene("sweeps-filtered", "several", ("slash",), words=("Sweeps",), act=typed("ppo")),
     Scene("sweeps-help", "several", ("question_mark",)),
     Scene("sweeps-delete", "several", ("d",)),
+    Scene("experiments", "experiments", words=("walk",)),
+    Scene("experiment", "experiments", ("down",) * 5, words=("loop1[0]/model",), options={"inside": "tune"}),
     Scene("new", "", ("n",)),
     Scene("new-wrong", "", ("n",), act=then("tab", "tab", typed("many"))),
 )
@@ -267,7 +269,7 @@ def app_of(scene: Scene, sweep: Sweep | None) -> App[Any]:
     """The app that a scene plays in; its sweep is below the current folder."""
     options = {"utf8": True, **scene.options}
     app: App[Any]
-    if scene.sweep in ("", "several"):
+    if scene.sweep in ("", *FOLDERS):
         app = Home(Path.cwd(), read_words, clock=Clock(), **options)
     else:
         # Relative, so that no sentence has a path in it that is longer on one machine than on another.

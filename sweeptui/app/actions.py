@@ -111,6 +111,8 @@ def _any_failed(snapshot: Snapshot | None, _trial: Trial | None) -> str:
 def _evaluable(snapshot: Snapshot | None, trial: Trial | None) -> str:
     if trial is None:
         return _no_trial(snapshot)
+    if trial.status is TrialStatus.STOPPED:
+        return ""
     if not trial.eval_attempt:
         return f"{trial.id} was not evaluated yet: there is no evaluation to repeat"
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED):
