@@ -17,6 +17,7 @@ model = folder / f"step-{step}"
 model.write_text(str(step))
 reporting.report(step=step, total_steps=2, score=step, checkpoint=str(model))
 if not checkpoint:
-    print("runs on", flush=True)
-    time.sleep(600)
+    for second in range(600):
+        print(f"runs on {second}", flush=True)
+        time.sleep(1)
 print("done", flush=True)

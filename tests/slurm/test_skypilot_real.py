@@ -19,6 +19,7 @@ import pytest
 from sky_server import NODE_PYTHON
 
 import sweeptui
+from sweeptui.core import watched
 
 pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1800, func_only=True)]
 HERE = Path(__file__).parent
@@ -126,11 +127,23 @@ class Project:
         logs = sorted(self.folder.glob("train_dir/sweeps/*/skypilot.log"))
         return "\n".join(path.read_text()[-3000:] for path in [self.folder / "out.txt", *logs])
 
-    def launches(self) -> int:
-        """How many managed jobs SkyPilot was ever asked to launch."""
+    def asked(self, *names: str) -> int:
+        """How often SkyPilot was ever asked for any of these: `sky.jobs.launch`, say."""
         requests = self.server.folder / ".sky" / "api_server" / "requests.db"
         with contextlib.closing(sqlite3.connect(f"file:{requests}?mode=ro", uri=True)) as database:
-            return int(database.execute("select count(*) from requests where name = 'sky.jobs.launch'").fetchone()[0])
+            found = [name for (name,) in database.execute("select name from requests")]
+        return sum(map(found.count, names))
+
+    def launches(self) -> int:
+        """How many managed jobs SkyPilot was ever asked to launch."""
+        return self.asked("sky.jobs.launch")
+
+    def follows(self, sweep: str, trial: int) -> bool:
+        """Whether lines come without being asked for."""
+        logs, lines = ("sky.logs", "sky.jobs.logs"), len(self.log(sweep, trial).splitlines())
+        before = self.asked(*logs)
+        self.until(lambda: len(self.log(sweep, trial).splitlines()) >= lines + 5)
+        return self.asked(*logs) == before
 
     def log(self, sweep: str, trial: int, attempt: int = 1) -> str:
         path = self.folder / "train_dir" / "sweeps" / sweep / "trials" / f"trial_{trial:04d}" / f"train.{attempt}.log"
@@ -241,6 +254,8 @@ def test_a_paused_trial_gives_its_machine_back_and_goes_on_from_its_checkpoint(p
         project.until(lambda: "runs on" in project.log("paused", 1), process)
         [name] = [job["slot"]["name"] for job in project.jobs("paused")]
         assert [job for job in cluster.names().values() if job.startswith(name)], "it runs on Slurm"
+        watched.say(project.folder / "train_dir" / "sweeps" / "paused", 1)
+        project.until(lambda: project.follows("paused", 1), process)
         project.sweeptui("pause", "paused", "1")
         project.until(lambda: not cluster.jobs(), process)
         project.until(lambda: [job["outcome"] for job in project.jobs("paused")] == ["interrupted"], process)
@@ -255,7 +270,9 @@ def test_a_paused_trial_gives_its_machine_back_and_goes_on_from_its_checkpoint(p
         ("eval", 1, "completed"),
     ]
     trial_dir = f"{project.shared}/paused/trial_0001"
-    assert project.log("paused", 1).splitlines() == [f"begins in {trial_dir}", "runs on"]
+    begins, *more = project.log("paused", 1).splitlines()
+    assert begins == f"begins in {trial_dir}"
+    assert more == [f"runs on {second}" for second in range(len(more))]
     assert project.log("paused", 1, 2).splitlines() == [f"goes on from {trial_dir}/step-1", "done"]
     [trial] = json.loads(project.sweeptui("show", "paused", "--json"))["trials"]
     assert trial["score"] == 20
