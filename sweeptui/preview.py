@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweeptui.core.config import SweepTool
 from sweeptui.core.dispatch import JobSpec
 from sweeptui.core.files import Files
-from sweeptui.core.jobspec import argv_of
+from sweeptui.core.flow import Flow
+from sweeptui.core.jobspec import argv_of, template_of
 from sweeptui.core.optimizers.seeding import stream_seed
 from sweeptui.core.remote import SKYPILOT, route_of
 from sweeptui.core.trial import Job, Stage, Trial
@@ -28,18 +30,14 @@ def dry_run(recipe: str | None, tool: SweepTool, root: Path) -> list[tuple[Stage
     trial = Trial(number=1, params=params, seed=stream_seed(tool.seed, "trial", 1) % 2**31, created_at=0.0)
     files = Files(sweep_path(root, name))
     found = []
-    for stage in (Stage.TRAIN, Stage.EVAL) if tool.has_eval else (Stage.TRAIN,):
-        if stage is Stage.EVAL and "{checkpoint}" in " ".join(tool.eval_command or ()):
-            # Only the training knows: what stands there is the place where it will be.
-            trial = Trial(
-                number=1,
-                params=params,
-                seed=trial.seed,
-                created_at=0.0,
-                checkpoint=f"{files.checkpoints(1)}/CHECKPOINT",
-            )
-        job = Job(id=0, trial=1, stage=stage, attempt=1, created_at=0.0)
-        found.append((stage, argv_of(tool, name, files, trial, job)))
+    templates = [template_of(tool, step) for step in Flow.of(tool).steps]
+    for step in Flow.of(tool).steps:
+        job = Job(id=0, trial=1, stage=step.stage, attempt=1, created_at=0.0)
+        found.append((step.stage, argv_of(tool, name, files, trial, job)))
+        # Only the stages know: what stands there are the names of their fields, and the place of the checkpoint.
+        trial = replace(trial, metrics={**trial.metrics, **{field: field.upper() for field in step.given.gives}})
+        if step.stage is Stage.TRAIN and "{checkpoint}" in " ".join(itertools.chain(*templates)):
+            trial = replace(trial, checkpoint=f"{files.checkpoints(1)}/CHECKPOINT")
     return found
 
 
@@ -56,7 +54,7 @@ class Cost:
 
 def estimated_costs(tool: SweepTool, root: Path) -> list[Cost]:
     """What the machines would cost that SkyPilot would take, by stage; nothing is launched. Raises `UserError`."""
-    stages = [stage for stage in tool.stages if route_of(tool, stage, {}) == SKYPILOT]
+    stages = [step.stage for step in Flow.of(tool).steps if route_of(tool, step.stage, {}) == SKYPILOT]
     if not stages:
         return []
     tool = checked(tool, root.resolve())
@@ -86,7 +84,8 @@ def _what_it_costs(tool: SweepTool, stage: Stage, resources: str, price: float |
         return f"{resources}, whose price is not known"
     at_once = min(tool.max_parallel_jobs, tool.max_trials)
     told = f"{resources}, ${price:.2f} per hour and job, ${price * at_once:.2f} per hour with {at_once} at once"
-    limit_s = tool.train_timeout_s if stage is Stage.TRAIN else tool.eval_timeout_s
+    step = Flow.of(tool).step(stage)
+    limit_s = step.timeout_s
     if limit_s is None:
-        return f"{told}; {stage}_timeout_s would say what the sweep can cost"
+        return f"{told}; {step.timeout_field} would say what the sweep can cost"
     return f"{told}, ${price * tool.max_trials * limit_s / 3600:.2f} at most for {tool.max_trials} trials"

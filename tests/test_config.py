@@ -100,7 +100,7 @@ def test_the_custom_sweep_of_the_orchestrator_guide() -> None:
         )
 
     sweep = my_custom_sweep("mine", 3)
-    assert sweep.stages == (Stage.TRAIN, Stage.EVAL)
+    assert sweep.built_in_stages == (Stage.TRAIN, Stage.EVAL)
     assert sweep.space.center() == {
         "trainer.optimizer.learning_rate": 1e-3,
         "trainer.losses.loss_configs.ppo.clip_coef": 0.175,
@@ -280,7 +280,7 @@ def test_commands_are_argument_lists() -> None:
 )
 def test_a_sweep_knows_whether_it_evaluates(fields: dict[str, Any], has_eval: bool) -> None:
     assert tool(**fields).has_eval is has_eval
-    assert len(tool(**fields).stages) == 1 + has_eval
+    assert len(tool(**fields).built_in_stages) == 1 + has_eval
 
 
 def test_retries_change_the_defaults() -> None:

@@ -229,6 +229,10 @@ class SweepMachine(RuleBasedStateMachine):
     seen: ClassVar[Counter[str]] = Counter()
     SCHEDULER: ClassVar[Mapping[str, Any]] = {}
     """With its options; one of the simple ones where there is none."""
+    FIELDS: ClassVar[Mapping[str, Any]] = {}
+    """Of the sweep, besides."""
+    GIVEN: ClassVar[Mapping[str, Any]] = {}
+    """What jobs report that end well, besides."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -288,6 +292,7 @@ class SweepMachine(RuleBasedStateMachine):
                 "retries": {"lost": lost, "dispatch_error": 1},
                 "max_cost": cost,
                 "min_free_disk_mb": 0,
+                **self.FIELDS,
             }
         )
         SqliteStore.create(self.path, "any", self.tool.to_json()).close()
@@ -401,7 +406,7 @@ class SweepMachine(RuleBasedStateMachine):
         live = self.world.live()
         name = live[which % len(live)]
         if how == "success":
-            self.world.report(name, score=0.5, cost=1.0, checkpoint="c")
+            self.world.report(name, score=0.5, cost=1.0, checkpoint="c", **self.GIVEN)
         self.world.end(name, ENDS[how])
         self.turns(1, fault)
 
@@ -561,7 +566,7 @@ class SweepMachine(RuleBasedStateMachine):
             self.cancelled_jobs_end()
             for name in self.world.live():
                 self.world.jobs[name].phase = JobPhase.RUNNING
-                self.world.report(name, score=1.0, cost=0.0, checkpoint="c")
+                self.world.report(name, score=1.0, cost=0.0, checkpoint="c", **self.GIVEN)
                 self.world.end(name, ENDS["success"])
         assert self.orchestrator is None, "the sweep does not end"
         assert not self.world.live()

@@ -44,8 +44,10 @@ def _pausable(snapshot: Snapshot | None, trial: Trial | None) -> str:
         return f"{trial.id} is over ({wording.trial_state(trial).word}): there is nothing to pause"
     job = snapshot.running.get(trial.number)
     if job is not None and wording.remote(job.slot) and not job.slot.get("pausable"):
-        if job.stage is Stage.EVAL:
+        if job.stage.evaluates:
             return f"{trial.id} is evaluated on SkyPilot, where an evaluation cannot be paused: kill it, or let it end"
+        if job.stage is not Stage.TRAIN:
+            return f"{trial.id} runs {job.stage} on SkyPilot, which can pause trainings only: kill it, or let it end"
         return f"{trial.id} runs on SkyPilot without skypilot.checkpoints: it cannot be paused, but killed and requeued"
     return _being_ended(snapshot, trial)
 
@@ -87,7 +89,7 @@ def _has_other_log(snapshot: Snapshot | None, trial: Trial | None) -> str:
     if trial is None or snapshot is None:
         return _no_trial(snapshot)
     jobs = snapshot.focus.jobs if snapshot.focus is not None and snapshot.focus.trial == trial.number else ()
-    if len({job.stage for job in jobs}) < len(Stage):
+    if len({job.stage for job in jobs}) < 2:
         return f"{trial.id} has only one log so far"
     return ""
 
@@ -109,6 +111,8 @@ def _any_failed(snapshot: Snapshot | None, _trial: Trial | None) -> str:
 def _evaluable(snapshot: Snapshot | None, trial: Trial | None) -> str:
     if trial is None:
         return _no_trial(snapshot)
+    if trial.status is TrialStatus.STOPPED:
+        return ""
     if not trial.eval_attempt:
         return f"{trial.id} was not evaluated yet: there is no evaluation to repeat"
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED):
@@ -253,6 +257,8 @@ ACTIONS = (
            group="Plots"),
     Action("plot_4", ("4",), "", "Plot the scores over a parameter; again: hide it", _plot("PARAMETERS"),
            group="Plots"),
+    Action("plot_5", ("5",), "", "Plot how much each parameter matters, and what is believed along one",
+           _plot("IMPORTANCE"), group="Plots"),
     Action("plot_close", ("escape",), "", "To the table, with the log in place of the plots",
            lambda app: app.plotting.leave(), group="Plots"),
     Action("plot_x", ("X",), "axis", "Time instead of steps; the next parameter",
@@ -265,6 +271,8 @@ ACTIONS = (
            group="In the plots", pane="plots"),
     Action("plot_right", ("l",), "", "To the right, as → does", lambda app: app.plotting.pane.pan(1),
            group="In the plots", pane="plots"),
+    Action("plot_metric", ("M",), "", "Of several metrics, the importance for the next one",
+           lambda app: app.pages.next_metric(), group="In the plots", pane="plots"),
     Action("plot_log", ("y",), "log scale", "Logarithmic scores, or linear ones", lambda app: app.plotting.toggle_log(),
            group="In the plots", pane="plots"),
     Action("plot_reset", ("0",), "all", "All of the plot again", lambda app: app.plotting.pane.reset(),
@@ -320,6 +328,8 @@ ACTIONS = (
            lambda app: app.pages.step(Move.DOWN), group="On a page", pane="trial"),
     Action("page_trial_log", ("l",), "log", "Go to the log of this trial", lambda app: app.pages.open_log(),
            group="On a page", pane="trial"),
+    Action("page_metric", ("M",), "metric", "Of several metrics: what is known of the next one",
+           lambda app: app.pages.next_metric(), group="On a page", pane="optimizer"),
     Action("page_requeue", ("r",), "requeue all", "Try all trials with this error again",
            lambda app: app.pages.requeue_group(), group="On a page", pane="failures", changes=True),
     Action("page_edit", ("R",), "edit", "Try them with other parameters, as new trials",

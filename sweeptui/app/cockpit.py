@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.events import DescendantFocus, Key
+from textual.events import DescendantFocus, Event, Key, MouseScrollDown, MouseScrollUp
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -28,7 +28,8 @@ from sweeptui.app.engine import Engine
 from sweeptui.app.gauges import Gauges
 from sweeptui.app.keymap import Keymap
 from sweeptui.app.log.pane import LogPane
-from sweeptui.app.messages import EngineEnded, MachineLooked, SnapshotTaken, Told, WatchFailed
+from sweeptui.app.lull import Lull
+from sweeptui.app.messages import EngineEnded, MachineLooked, OutlookRead, SnapshotTaken, Told, WatchFailed
 from sweeptui.app.news import News
 from sweeptui.app.pages import Pages
 from sweeptui.app.panels import Header, KeyBar, TrialLine
@@ -133,6 +134,7 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.steering: Steering = Steering(self, self._watcher.submit)
         self.pages: Pages = Pages(self, folder)
         self.choosing: Choosing = Choosing(self)
+        self.lull = Lull(self.set_timer)
         self.keymap = keymap or Keymap()
         self.set_keymap(self.keymap.overrides)
         self.keys = KeyBar(id="keys")
@@ -175,6 +177,7 @@ class Cockpit(Window[None], inherit_bindings=False):
         if self.engine is not None and self.signalled is None:
             self.engine.start()
         self.set_interval(1.0, self.table.tick)
+        self.set_interval(1.0, self.lull.collect)
         if self._gauges is not None:
             self.call_after_refresh(self._gauges.start)
 
@@ -184,6 +187,7 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self._watcher.close()
+        self.pages.outlook.close()
         if self._gauges is not None:
             self._gauges.close()
 
@@ -269,13 +273,29 @@ class Cockpit(Window[None], inherit_bindings=False):
     def on_machine_looked(self, message: MachineLooked) -> None:
         self.header.gauge(message.machine)
 
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key | MouseScrollDown | MouseScrollUp) and not event.is_forwarded:
+            self.lull.pressed()
+        await super().on_event(event)
+
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
+        if self.snapshot is None or self.snapshot.past is not None:
+            self._take(message)  # in the past it is what a key has asked for
+        else:
+            self.lull.do("snapshot", lambda: self._take(message))
+
+    def _take(self, message: SnapshotTaken) -> None:
+        """Show the newest: until now it may have been renewed."""
         self.snapshot = message.snapshot
         if message.snapshot.past is not None:
             self._news = News()
             return
         for item in self._news.of(message.snapshot, time.monotonic()):
             self.notify(item.text, severity="error" if item.bad else "information", markup=False)
+
+    def on_outlook_read(self, message: OutlookRead) -> None:
+        self.pages.outlook.take(message)
+        self.lay_out()
 
     def on_told(self, message: Told) -> None:
         text = wording.line(message.text)
@@ -303,7 +323,9 @@ class Cockpit(Window[None], inherit_bindings=False):
     def _show_looked_at(self) -> None:
         if self._looked:
             self._looked = False
-            self._show_selected()
+            if not self.lull.waits("snapshot"):  # which shows what is selected, too
+                self._show_selected()
+            self.lull.catch_up()
 
     def on_engine_ended(self, message: EngineEnded) -> None:
         self._watcher.disown()

@@ -32,6 +32,8 @@ HUNG_UP_S = 0.1
 """How often a terminal that SIGHUP was sent about is looked at."""
 LOOK_OUT_S = 1.0
 """How often any other is."""
+NEVER = 1_000_000_000
+"""So many collections among the younger objects until Python itself looks for garbage among all."""
 SWITCH_S = 0.001
 """A key waits no longer than that for another thread of this process, five times less than Python would have it."""
 READ_ONLY = "this window is read-only: it shows the sweep and changes nothing"
@@ -83,8 +85,13 @@ def run_cockpit(
 
 
 def _collect_from_here() -> None:
-    """Collect garbage again, and not among the trials: going through very many would hold up a key."""
+    """Collect garbage again, and not among the trials: going through very many would hold up a key.
+
+    So would going through all else: that is done where no key waits, see `Lull.collect`.
+    """
     gc.freeze()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, NEVER)
     gc.enable()
 
 

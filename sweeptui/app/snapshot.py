@@ -86,6 +86,8 @@ class Snapshot:
     """What is searched for, where it is more than one metric; `metric` and `goal` are the first one's."""
     past: Moment | None = None
     """Which moment of the past it is; None for now."""
+    leading: tuple[str, ...] = ()
+    """The parameters that the trials tell of, the most important first."""
     disk: str = ""
     """Why nothing is launched for want of disk space."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import locale
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from textual.events import Event, Key
 from textual.reactive import Reactive
 
 from sweeptui.app.faults import Faulty
 from sweeptui.app.theme import ANSI, THEME, AsciiOnly
+from sweeptui.app.typeahead import TypeAhead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +47,13 @@ class Window(Faulty[R], Generic[R], inherit_bindings=False):
         self.register_theme(THEME)
         self.utf8 = speaks_utf8() if utf8 is None else utf8
         self._ascii = AsciiOnly()
+        self.typed = TypeAhead(self, super().on_event)
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key) and not event.is_forwarded:
+            await self.typed.type(event)
+        else:
+            await super().on_event(event)
 
     def get_theme(self, theme_name: str) -> Theme | None:
         """Textual's; it asks for ours before it could have been registered."""

@@ -189,9 +189,7 @@ def _dry_run(recipe: str, tool: Any, root: Path, *, as_json: bool) -> int:
     costs = preview.estimated_costs(tool, root)
     if as_json:
         known = {cost.stage: {"resources": cost.resources, "price_usd_h": cost.price_usd_h} for cost in costs}
-        click.echo(
-            json_line([{"stage": stage.value, "argv": argv, **known.get(stage, {})} for stage, argv in commands])
-        )
+        click.echo(json_line([{"stage": stage, "argv": argv, **known.get(stage, {})} for stage, argv in commands]))
         return 0
     for stage, argv in commands:
         click.echo(f"{stage}: {shlex.join(argv)}")

@@ -68,7 +68,7 @@ def _catch_up(root: Path, name: str, *, as_json: bool) -> bool:
 
 def _tell(sweep: str, done: Synced, *, as_json: bool) -> None:
     if as_json:
-        row = {"sweep": sweep, "trial": done.trial, "stage": done.stage.value, "attempt": done.attempt}
+        row = {"sweep": sweep, "trial": done.trial, "stage": done.stage, "attempt": done.attempt}
         click.echo(json_line({**row, "folder": str(done.folder), "state": done.state, "said": done.said}))
     else:
         said = f": {done.said}" if done.said else ""

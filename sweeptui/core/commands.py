@@ -12,10 +12,11 @@ from sweeptui.core import handmade
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import token
-from sweeptui.core.ingest import AFRESH
+from sweeptui.core.flow import Flow
+from sweeptui.core.ingest import afresh
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.state import SweepStatus, before_it_was_queued
-from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus
+from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus, training_was_stopped
 from sweeptui.core.validating import Asked, missing
 
 if TYPE_CHECKING:
@@ -131,11 +132,11 @@ class Commands:
                 new = self._create(tx, tool, command, trial.number, command.args["params"])
                 return f"{new.id} is queued: {trial.id} with other parameters{_later(tx)}", [self._reconsider]
             case "requeue":
-                return self._requeue(tx, trial, who)
+                return self._requeue(tx, tool, trial, who)
             case "unqueue":
                 return self._unqueue(tx, trial, job, order, who)
             case "evaluate":
-                return self._evaluate(tx, trial, who)
+                return self._evaluate(tx, tool, trial, who)
         raise _RefusedError(f"there is no command {command.verb!r}")
 
     def _pause(self, tx: Transaction, trial: Trial, job: Job | None, who: str) -> tuple[str, list[Effect]]:
@@ -190,17 +191,19 @@ class Commands:
         asked = tx.set_job(job.id, ask=JobOutcome.KILLED, ask_reason=f"killed {who}")
         return f"{trial.id} is being killed", [lambda: self._cancel(asked)]
 
-    def _requeue(self, tx: Transaction, trial: Trial, who: str) -> tuple[str, list[Effect]]:
+    def _requeue(self, tx: Transaction, tool: SweepTool, trial: Trial, who: str) -> tuple[str, list[Effect]]:
         if not trial.status.terminal:
             raise _RefusedError(f"{trial.id} is {trial.status}; kill it first, or wait for its end")
-        self._again(tx, trial, TrialStatus.PENDING, f"requeued {who}")
+        self._again(tx, tool, trial, TrialStatus.PENDING, f"requeued {who}")
         return f"{trial.id} is queued again{_later(tx)}", [self._reconsider]
 
-    def _evaluate(self, tx: Transaction, trial: Trial, who: str) -> tuple[str, list[Effect]]:
-        ended = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED)
-        if trial.status not in ended or not trial.eval_attempt:
+    def _evaluate(self, tx: Transaction, tool: SweepTool, trial: Trial, who: str) -> tuple[str, list[Effect]]:
+        flow, jobs = Flow.of(tool), self._store.jobs(trial.number)
+        # A training that was stopped may be evaluated all the same, once or again.
+        possible = bool(flow.late) if training_was_stopped(jobs) else any(job.stage in flow.late_stages for job in jobs)
+        if not trial.status.terminal or not possible:
             raise _RefusedError(f"{trial.id} is {trial.status}; there is no finished evaluation to repeat")
-        self._again(tx, trial, TrialStatus.TRAINED, f"evaluation asked for again {who}")
+        self._again(tx, tool, trial, TrialStatus.TRAINED, f"evaluation asked for again {who}")
         return f"{trial.id} will be evaluated again{_later(tx)}", [self._reconsider]
 
     def _create(
@@ -277,7 +280,7 @@ class Commands:
         )
         return f"{trial.id} is withdrawn; it keeps its number and counts to max_trials", []
 
-    def _again(self, tx: Transaction, trial: Trial, status: TrialStatus, reason: str) -> None:
+    def _again(self, tx: Transaction, tool: SweepTool, trial: Trial, status: TrialStatus, reason: str) -> None:
         tx.set_trial(
             trial.number,
             status=status,
@@ -285,7 +288,7 @@ class Commands:
             failure=None,
             ended_at=None,
             queued_at=tx.now,
-            **(AFRESH if status is TrialStatus.PENDING else {}),
+            **(afresh(Flow.of(tool), trial) if status is TrialStatus.PENDING else {}),
             requeued_after_job=max((job.id for job in self._store.jobs(trial.number)), default=0),
         )
 

@@ -35,11 +35,13 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
+from sweeptui.core.flow import EACH, mistake_in
 from sweeptui.core.notifying import NotifyConfig
 from sweeptui.core.remote import HYBRID, PLACES, SkypilotConfig
 from sweeptui.core.search import ParameterConfig, ProteinConfig
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space
+from sweeptui.core.stages import SimulationConfig, StageConfig
 from sweeptui.core.tracking import WandbConfig
 from sweeptui.core.trial import FailureKind, Stage
 
@@ -53,15 +55,6 @@ DEFAULT_RETRIES = {FailureKind.LOST: 3, FailureKind.DISPATCH_ERROR: 3, FailureKi
 """The machine's failures are tried again, the configuration's are not."""
 
 SWEEP_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-class SimulationConfig(Model):
-    """One task that a trained policy is evaluated on."""
-
-    name: Text
-    env: str | None = None
-    episodes: AtLeastOne = 10
-    overrides: dict[str, Json] = Field(default_factory=dict)
 
 
 class SweepConfig(Model):
@@ -118,6 +111,11 @@ class SweepTool(Model):
     train_tool_factory: SkipJsonSchema[Callable[..., Any] | None] = Field(default=None, exclude=True)
     """Called with the run's name, it makes the tool that trains."""
     evaluation_simulations: list[SimulationConfig] = Field(default_factory=list)
+    """What a trial is evaluated on. Each has a job of its own where it has a command, or where eval_command names
+    {simulation} or one of its parts; else one evaluation is given all of them, as {simulations_json}."""
+    stages: list[StageConfig] = Field(default_factory=list)
+    """What is run for a trial, in order, where that is more than its training and its evaluation: "train", "eval", and
+    stages with commands of their own before, between and after them."""
     train_overrides: dict[str, Json] = Field(default_factory=dict)
     eval_overrides: dict[str, Json] = Field(default_factory=dict)
     env: dict[str, str] = Field(default_factory=dict)
@@ -128,8 +126,8 @@ class SweepTool(Model):
     """Where jobs run: "local"; "skypilot"; "hybrid_remote_train" trains on SkyPilot and evaluates here; or a plug-in of
     the entry-point group sweeptui.dispatchers."""
     routes: dict[Text, str] = Field(default_factory=dict)
-    """Exceptions from dispatcher_type: "train", "eval", or a parameter's value ("model=large") -> "local", "skypilot",
-    or a plug-in."""
+    """Exceptions from dispatcher_type: a stage ("train", "eval"), or a parameter's value ("model=large") -> "local",
+    "skypilot", or a plug-in."""
     skypilot: SkypilotConfig = Field(default_factory=SkypilotConfig)
     capture_output: StrictBool = True
     """Without a screen, the lines of the jobs' logs are printed, too."""
@@ -240,9 +238,7 @@ class SweepTool(Model):
     @field_validator("routes")
     @classmethod
     def _routes_lead_somewhere(cls, routes: dict[str, str]) -> dict[str, str]:
-        for key, place in routes.items():
-            if key not in tuple(Stage) and "=" not in key:
-                raise mistake(f"has {key!r}; use 'train', 'eval', or a parameter and its value, such as 'model=large'")
+        for place in routes.values():
             name_in(place, PLACES, "sweeptui.dispatchers")
         return routes
 
@@ -303,11 +299,23 @@ class SweepTool(Model):
             raise mistakes(type(self).__name__, [(("target_score",), text, self.target_score)])
         return self
 
+    @model_validator(mode="after")
+    def _stages_make_a_flow(self) -> Self:
+        if found := mistake_in(self):
+            raise mistakes(type(self).__name__, [found])
+        return self
+
+    @property
+    def evaluates_each(self) -> bool:
+        """Each of evaluation_simulations is evaluated in a job of its own."""
+        by_name = any(word in item for item in self.eval_command or () for word in EACH)
+        return any(each.command or by_name for each in self.evaluation_simulations)
+
     @property
     def has_eval(self) -> bool:
-        """Each trial is evaluated in a job of its own after its training."""
+        """Each trial is evaluated in a job of its own, or in several, after its training."""
         by_recipe = self.train_command is None and self.recipe_module is not None and self.eval_entrypoint is not None
-        return self.eval_command is not None or by_recipe
+        return self.eval_command is not None or by_recipe or self.evaluates_each
 
     @property
     def wandb_runs(self) -> WandbConfig | None:
@@ -315,7 +323,7 @@ class SweepTool(Model):
         return self.wandb or (WandbConfig() if "wandb" in (self.metric_source, self.store) else None)
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def built_in_stages(self) -> tuple[Stage, ...]:
         return (Stage.TRAIN, Stage.EVAL) if self.has_eval else (Stage.TRAIN,)
 
     @property

@@ -49,13 +49,16 @@ def judge(
     values: Mapping[str, float | None],
     needs_metric: bool,
     where_looked: str = "",
+    title: str = "",
+    timeout_field: str = "",
 ) -> Verdict:
     """Say what the end of a job means.
 
     `values` are those of the objectives that were reported (None: none, NaN or infinite: as reported); they only
-    count where `needs_metric`, that is in the last stage of a trial. `where_looked` says for a missing one where it is
-    not.
+    count where `needs_metric`, that is in the stage of a trial that is to give them. `where_looked` says for a missing
+    one where it is not. `title`: what people call the stage; `timeout_field`: where its timeout is set.
     """
+    title = title or job.stage
     if job.ask is not None and end.killed:
         return Verdict(job.ask, job.ask_reason)
     if end.not_started:
@@ -67,30 +70,28 @@ def judge(
     if end.timed_out and end.message:
         return Verdict(JobOutcome.TIMEOUT, end.message)
     if end.timed_out:
-        return Verdict(JobOutcome.TIMEOUT, f"{job.stage} ran longer than {job.stage}_timeout_s ({end.run_s:.0f} s)")
+        return Verdict(JobOutcome.TIMEOUT, f"{title} ran longer than {timeout_field} ({end.run_s:.0f} s)")
     if end.killed:
         # Its keeper was told to, but not by the sweep: the machine goes down, or the sweep could not even write it.
         return Verdict(JobOutcome.PREEMPTED, "ended from outside of the sweep")
     if end.code != 0:
-        return _failed(job, end, tail)
+        return _failed(title, end, tail)
     if needs_metric:
         if missing := [name for name, value in values.items() if value is None]:
             name = "score" if len(values) == 1 else missing[0]
             call = f"{name}=..." if name.isidentifier() else f"**{{{name!r}: ...}}"
             how = f"call sweeptui.report({call}) or write a JSON line to $SWEEPTUI_REPORT"
             said = where_looked or f"but never reported {' and '.join(map(repr, missing))}; {how}"
-            return Verdict(JobOutcome.NO_METRIC, f"{job.stage} exited with code 0 {said}")
+            return Verdict(JobOutcome.NO_METRIC, f"{title} exited with code 0 {said}")
         for name, value in values.items():
             if value is not None and not math.isfinite(value):
                 return Verdict(JobOutcome.INVALID_METRIC, f"{name!r} was reported as {value}")
-    return Verdict(JobOutcome.COMPLETED, f"{job.stage} done in {end.run_s:.1f} s")
+    return Verdict(JobOutcome.COMPLETED, f"{title} done in {end.run_s:.1f} s")
 
 
-def _failed(job: Job, end: JobExit, tail: str) -> Verdict:
-    if end.signal:
-        how = f"{job.stage} was ended by {_signal_name(end.signal)}"
-    else:
-        how = f"{job.stage} exited with code {end.code}"
+def _failed(title: str, end: JobExit, tail: str) -> Verdict:
+    ended = f"was ended by {_signal_name(end.signal)}" if end.signal else f"exited with code {end.code}"
+    how = f"{title} {ended}"
     said = end.message or _last_exception(tail)
     if said:
         how = f"{how}: {said}"

@@ -8,12 +8,23 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.core import tracking
+from sweeptui.core import scoring, tracking
 from sweeptui.core.failures import judge, log_tail, tries_left
 from sweeptui.core.files import Files
+from sweeptui.core.flow import Flow
 from sweeptui.core.objectives import number_in
-from sweeptui.core.reports import LogReader, ParsedReport, ReportReader, objective_values
-from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Report, Stage, TrialStatus
+from sweeptui.core.promises import kept_promises
+from sweeptui.core.reports import LogReader, ParsedReport, ReportReader
+from sweeptui.core.trial import (
+    FailureKind,
+    Job,
+    JobOutcome,
+    JobState,
+    Report,
+    Stage,
+    TrialStatus,
+    training_was_stopped,
+)
 from sweeptui.core.wandb_log import load_records, run_folders
 from sweeptui.core.wandb_source import Question, WandbReader, is_online
 
@@ -28,8 +39,13 @@ if TYPE_CHECKING:
 
 Reader = ReportReader | LogReader | WandbReader
 
-AFRESH: Mapping[str, Any] = {"score": None, "cost": None, "step": None, "metrics": {}}
-"""What a trial that is trained again has not reached yet. Its checkpoint stays: the training may go on from it."""
+
+def afresh(flow: Flow, trial: Trial) -> dict[str, Any]:
+    """What a trial that is trained again has not reached yet.
+
+    Its checkpoint stays, for the training may go on from it, and so does what was prepared.
+    """
+    return {"score": None, "cost": None, "step": None, "metrics": flow.kept(trial.metrics)}
 
 
 class Ingest:
@@ -39,6 +55,7 @@ class Ingest:
         self._store = store
         self._tool = tool
         self._files = files
+        self._flow = Flow.of(tool)
         self._names = tuple(each.name for each in tool.protein_config.objectives)
         self._readers: dict[int, Reader] = {}
         self._questions: dict[int, Question] = {}
@@ -74,7 +91,8 @@ class Ingest:
         return {}
 
     def _report(self, job: Job, item: ParsedReport, at: float) -> Report:
-        values = objective_values(item, self._names)
+        step = self._flow.step(job.stage)
+        values = scoring.values_of(item, self._names, step.simulation)
         # With several objectives each is a metric of its own name, whatever it was reported as.
         own = {} if len(self._names) == 1 else {name: _plain(value) for name, value in values.items()}
         return Report(
@@ -101,7 +119,7 @@ class Ingest:
                 value = number_in(report.metrics, name)
                 found[name] = found[name] if value is None else value
         missing = [name for name, value in found.items() if value is None]
-        if len(found) > 1 and missing and job.stage is Stage.EVAL:
+        if len(found) > 1 and missing and job.stage.evaluates:
             training = [report for report in self._store.reports(job.trial, Stage.TRAIN) if report.job < job.id]
             newest = max((report.job for report in training), default=None)
             for report in training:
@@ -114,7 +132,7 @@ class Ingest:
         wandb = self._tool.wandb_runs
         if self._tool.metric_source != "wandb" or wandb is None or end.code != 0 or job.ask is not None:
             return True
-        if self._tool.has_eval and job.stage is Stage.TRAIN:
+        if not self._flow.scores(job.stage):
             return True
         question = self._questions.get(job.id)
         if question is None:
@@ -170,15 +188,19 @@ class Ingest:
         values = self._values(job, reports)
         score = values[self._names[0]]
         cost, spent = self._cost(tx.trial(job.trial), job, reports, end)
-        last_stage = job.stage is Stage.EVAL or not self._tool.has_eval
+        step, scores = self._flow.step(job.stage), self._flow.scores(job.stage)
         verdict = judge(
             job,
             end,
             log_tail(self._files.log(job)) if end.code != 0 else "",
             values=values,
-            needs_metric=last_stage,
+            needs_metric=scores,
             where_looked=self._where_looked(job),
+            title=step.title,
+            timeout_field=step.timeout_field,
         )
+        if verdict.outcome is JobOutcome.COMPLETED:
+            verdict = kept_promises(step, reports) or verdict
         reason = verdict.reason
         if reader.rejected.count and verdict.outcome.failure is not None:
             skipped = reader.rejected
@@ -201,15 +223,17 @@ class Ingest:
         fields["spent"] = tx.trial(job.trial).spent + spent
         if job.stage is Stage.TRAIN:
             fields["cost"] = cost
-        if len(values) > 1 and last_stage and verdict.outcome.failure is None:
-            settled = {name: _plain(value) for name, value in values.items() if value is not None}
-            fields["metrics"] = {**fields.get("metrics", tx.trial(job.trial).metrics), **settled}
-        fields |= self._consequence(tx, job, verdict.outcome, reason, last_stage, score)
+        if scores and verdict.outcome is JobOutcome.COMPLETED and (len(values) > 1 or step.simulation):
+            metrics = fields.get("metrics", tx.trial(job.trial).metrics)
+            fields["metrics"] = {**metrics, **scoring.settled(step, values)}
+        fields |= self._consequence(tx, job, verdict.outcome, reason, {**fields, "score": score})
         terminal = fields["status"].terminal
         if terminal:
             fields |= {"end_order": order, "ended_at": tx.now}
         elif fields["status"] is TrialStatus.PENDING:
-            fields |= {**AFRESH, "queued_at": tx.now}
+            fields["queued_at"] = tx.now
+            if job.stage is Stage.TRAIN:
+                fields |= afresh(self._flow, tx.trial(job.trial))
         fields["paused_from"] = None
         if verdict.outcome is JobOutcome.INTERRUPTED and _paused_by_ending(tx.trial(job.trial), job):
             fields |= {"status": TrialStatus.PAUSED, "paused_from": fields["status"]}
@@ -245,30 +269,56 @@ class Ingest:
         return None if begun_anew else kept.cost
 
     def _consequence(
-        self, tx: Transaction, job: Job, outcome: JobOutcome, reason: str, last_stage: bool, score: float | None
+        self, tx: Transaction, job: Job, outcome: JobOutcome, reason: str, reached: Mapping[str, Any]
     ) -> dict[str, Any]:
-        again = TrialStatus.PENDING if job.stage is Stage.TRAIN else TrialStatus.TRAINED
+        """What follows for the trial. `reached`: its metrics, and the score of this job."""
+        step, late = self._flow.step(job.stage), job.stage in self._flow.late_stages
+        again = TrialStatus.TRAINED if late else TrialStatus.PENDING
         match outcome:
-            case JobOutcome.COMPLETED if last_stage:
-                return {"status": TrialStatus.COMPLETED, "score": score, "reason": reason, "failure": None}
             case JobOutcome.COMPLETED:
-                return {"status": TrialStatus.TRAINED, "reason": reason}
+                return self._done(tx, job, reason, reached)
             case JobOutcome.INTERRUPTED:
                 return {"status": again, "reason": reason}
             case JobOutcome.KILLED:
                 return {"status": TrialStatus.KILLED, "reason": reason}
             case JobOutcome.STOPPED:
-                return self._stopped(tx.trial(job.trial), reason, score)
+                return self._stopped(tx.trial(job.trial), reason, reached["score"])
         trial = tx.trial(job.trial)
         earlier = [
             other
             for other in self._store.jobs(job.trial)
             if other.stage is job.stage and trial.requeued_after_job < other.id < job.id
         ]
-        left = tries_left(outcome, earlier, self._tool.retries)
+        left = tries_left(outcome, earlier, step.retries(self._tool.retries))
         if left > 0:
             return {"status": again, "reason": f"will be tried again ({left} left for {outcome}): {reason}"}
+        if step.given.may_fail:
+            return self._done(tx, job, f"goes on without {step.title}: {reason}", reached)
+        if late and training_was_stopped(self._store.jobs(job.trial)):
+            # What the training came to is known, whatever became of its evaluation.
+            trained = [each.score for each in self._store.reports(job.trial, Stage.TRAIN) if each.score is not None]
+            score = trained[-1] if trained else None
+            return self._stopped(trial, f"its evaluation failed ({outcome}): {reason}", score)
         return {"status": TrialStatus.FAILED, "failure": outcome.failure, "reason": reason}
+
+    def _done(self, tx: Transaction, job: Job, reason: str, reached: Mapping[str, Any]) -> dict[str, Any]:
+        """What follows where a stage is behind the trial: the next one, or its end."""
+        trial, flow = tx.trial(job.trial), self._flow
+        fields: dict[str, Any] = {"reason": reason}
+        if job.stage not in flow.late_stages and job.stage is not Stage.TRAIN:
+            return {**fields, "status": TrialStatus.PENDING}
+        jobs = self._store.jobs(job.trial) if flow.late else []
+        evaluated = job.stage.evaluates and not flow.left(jobs, trial.requeued_after_job, evaluations=True)
+        if evaluated and flow.step(job.stage).simulation:
+            fields |= scoring.aggregated(flow, self._names, reached["metrics"])
+        elif flow.scores(job.stage) and not flow.step(job.stage).simulation:
+            fields["score"] = reached["score"]
+        if flow.left(jobs, trial.requeued_after_job):
+            return {**fields, "status": TrialStatus.TRAINED}
+        if jobs and training_was_stopped(jobs):
+            stopped = self._stopped(trial, f"{reason}, of a training that was stopped", fields.get("score"))
+            return {**fields, **stopped}
+        return {**fields, "status": TrialStatus.COMPLETED, "failure": None}
 
     def _stopped(self, trial: Trial, reason: str, score: float | None) -> dict[str, Any]:
         """An observation at the fidelity it reached; one that diverged failed, as it would have at its end."""
@@ -281,9 +331,12 @@ class Ingest:
     def _newest(self, metrics: Any, rows: list[Report], stage: Stage) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         merged = dict(metrics)
+        step = self._flow.step(stage)
+        # One simulation is not all of the score.
+        scores = (stage is Stage.TRAIN or stage.evaluates) and step.simulation is None
         for row in rows:
             merged.update(row.metrics)
-            if row.score is not None:
+            if row.score is not None and scores:
                 fields["score"] = row.score
             if row.checkpoint is not None:
                 fields["checkpoint"] = row.checkpoint
@@ -299,9 +352,10 @@ class Ingest:
     def _reader(self, job: Job) -> Reader:
         reader = self._readers.get(job.id)
         if reader is None:
-            if self._tool.metric_source == "log":
+            own = job.stage is not Stage.TRAIN and not job.stage.evaluates
+            if self._tool.metric_source == "log" and not own:
                 reader = LogReader(self._files.log(job), job.report_offset, self._tool.metric_regex)
-            elif self._tool.metric_source == "wandb":
+            elif self._tool.metric_source == "wandb" and not own:
                 reader = self._wandb_reader(job, job.report_offset)
             else:
                 reader = ReportReader(self._files.reports(job), job.report_offset)

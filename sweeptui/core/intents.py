@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.checkpoints import INHERITED
 from sweeptui.core.errors import UserError
+from sweeptui.core.flow import Flow
 from sweeptui.core.jobspec import argv_of
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.schedulers.base import Action, Create, Evaluate, Finish, Fork, Promote, Stop, Train
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from sweeptui.core.checkpoints import Checkpoints
     from sweeptui.core.config import SweepTool
     from sweeptui.core.files import Files
-    from sweeptui.core.state import SweepState
-    from sweeptui.core.stores.sqlite import Transaction
+    from sweeptui.core.stores.sqlite import SqliteStore, Transaction
     from sweeptui.core.suggesting import Suggestions
 
 
 class Intents:
     """Turns actions into trials and jobs, inside a transaction."""
 
-    def __init__(self, state: SweepState, files: Files, suggestions: Suggestions, checkpoints: Checkpoints) -> None:
-        self._state = state
+    def __init__(self, store: SqliteStore, files: Files, suggestions: Suggestions, checkpoints: Checkpoints) -> None:
+        self._store = store
+        self._state = store.state
         self._files = files
         self._suggestions = suggestions
         self._checkpoints = checkpoints
@@ -63,12 +64,12 @@ class Intents:
             case Create(n):
                 return self._create(tx, tool, 1 if tool.gpus_per_trial else n)
             case Train(number):
-                return [self._job(tx, tool, number, Stage.TRAIN)]
+                return [self._job(tx, tool, number)]
             case Evaluate(number):
-                return [self._job(tx, tool, number, Stage.EVAL)]
+                return self._after_training(tx, tool, number)
             case Promote(number, reason):
                 tx.set_trial(number, status=TrialStatus.PENDING, queued_at=tx.now, ended_at=None)
-                return [self._job(tx, tool, number, Stage.TRAIN, reason=reason)]
+                return [self._job(tx, tool, number, reason=reason)]
             case Fork():
                 return self._fork(tx, tool, action)
         return []
@@ -81,7 +82,7 @@ class Intents:
             if suggestion is None:
                 break
             trial = tx.create_trial(suggestion.params, trial_seed(tool.seed, number), suggestion.provenance)
-            jobs.append(self._job(tx, tool, trial.number, Stage.TRAIN, known_ends=ended, queued_at=tx.now))
+            jobs.append(self._job(tx, tool, trial.number, known_ends=ended, queued_at=tx.now))
         return jobs
 
     def _fork(self, tx: Transaction, tool: SweepTool, action: Fork) -> list[Job]:
@@ -98,19 +99,30 @@ class Intents:
         trial = tx.create_trial(action.params, trial_seed(tool.seed, number), {**action.provenance, **handed})
         tx.set_trial(number, checkpoint=checkpoint)
         reason = f"generation {action.provenance.get('generation')}, from {trial_id(action.parent)}"
-        fields = {"known_ends": self._state.ended, "queued_at": tx.now, "reason": reason}
-        return [self._job(tx, tool, trial.number, Stage.TRAIN, **fields)]
+        fields: dict[str, Any] = {"known_ends": self._state.ended, "queued_at": tx.now, "reason": reason}
+        return [self._job(tx, tool, trial.number, **fields)]
 
-    def _job(self, tx: Transaction, tool: SweepTool, number: int, stage: Stage, **fields: Any) -> Job:
-        trial = tx.trial(number)
-        attempt = 1 + (trial.attempt if stage is Stage.TRAIN else trial.eval_attempt)
+    def _after_training(self, tx: Transaction, tool: SweepTool, number: int) -> list[Job]:
+        trial, flow = tx.trial(number), Flow.of(tool)
+        stage = flow.next_late(self._store.jobs(number), trial.requeued_after_job)
+        if stage is None:
+            # The recipe has fewer stages than when it was trained: what it had last is done once more.
+            stage = flow.late[-1].stage if flow.late else Stage.EVAL
+        return [self._job(tx, tool, number, stage)]
+
+    def _job(self, tx: Transaction, tool: SweepTool, number: int, stage: Stage | None = None, **fields: Any) -> Job:
+        """A job of a trial: of the stage that is next up to its training, where none is given."""
+        trial, flow = tx.trial(number), Flow.of(tool)
+        if stage is None:
+            stage = flow.next_early(self._store.jobs(number)) if flow.early else Stage.TRAIN
+        attempt = tx.next_attempt(number, stage)
         draft = Job(id=0, trial=number, stage=stage, attempt=attempt, created_at=tx.now)
         argv: list[str] = []
         # An argv that cannot be rendered is found by spec_of again, and ends the job as a dispatch error.
         with contextlib.suppress(UserError):
             argv = argv_of(tool, self._state.name, self._files, trial, draft)
         job = tx.create_job(number, stage, argv)
-        status = TrialStatus.TRAINING if stage is Stage.TRAIN else TrialStatus.EVALUATING
+        status = TrialStatus.EVALUATING if stage in flow.late_stages else TrialStatus.TRAINING
         tx.set_trial(number, **{"status": status, "reason": "", "started_at": trial.started_at or tx.now, **fields})
         return job
 

@@ -24,13 +24,14 @@ from sweeptui.core.disk import DiskGuard
 from sweeptui.core.dispatch import DispatchError
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
+from sweeptui.core.flow import Flow
 from sweeptui.core.ingest import Ingest
 from sweeptui.core.intents import Intents
 from sweeptui.core.jobs import Jobs
 from sweeptui.core.jobspec import project_dir
 from sweeptui.core.limits import Ending, Limit, Verdict, breaker_tripped, ending, limit_reached, verdict_on
 from sweeptui.core.retention import Retention, note
-from sweeptui.core.schedulers.base import Create, Evaluate, Finish, Fork, Promote, Stop
+from sweeptui.core.schedulers.base import Action, Create, Evaluate, Finish, Fork, Promote, Stop, Train
 from sweeptui.core.state import Change, SweepState, SweepStatus
 from sweeptui.core.stores.base import StoreBusyError, StoreFullError
 from sweeptui.core.suggesting import Suggestions
@@ -100,7 +101,7 @@ class Orchestrator:
             objectives=tool.protein_config.objectives,
         )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
-        self._intents = Intents(store.state, files, self._suggestions, checkpoints)
+        self._intents = Intents(store, files, self._suggestions, checkpoints)
         self._search = search
         self._before = Verdict(SweepStatus.INTERRUPTED, "validated; its search can go on")
         """How the sweep stood, where nothing is searched."""
@@ -263,7 +264,7 @@ class Orchestrator:
         while self._suggestions.collect():
             # What is made in this process is there at once, and the next one may be asked for.
             self._suggestions.prepare(state.trials, state.ended, last, limit, wanted and not closing)
-        allowed = replicates + [action for action in actions if not closing or isinstance(action, Evaluate | Stop)]
+        allowed = replicates + [action for action in actions if not closing or self._goes_on(action, over)]
         room = self._dispatcher.capacity(self._tool.cpus_per_trial, self._tool.gpus_per_trial).free
         starts: list[Job] = []
         if possible := self._intents.possible(allowed, room=room):
@@ -281,6 +282,12 @@ class Orchestrator:
             # The next suggestion is asked for as soon as the trial it may know of exists.
             last = state.last_trial
             self._suggestions.prepare(state.trials, state.ended, last, limit, wanted=False)
+
+    def _goes_on(self, action: Action, over: bool) -> bool:
+        """Whether it belongs to what has begun, and so is done although nothing new may begin."""
+        if isinstance(action, Train) and not over:
+            return Flow.of(self._tool).prepared(self._store.jobs(action.trial))
+        return isinstance(action, Evaluate | Stop)
 
     def _finished(self, broken: str) -> Ending | None:
         """The ending, once nothing runs and nothing more may."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, StrictBool, field_validator, model_validator
 
 from sweeptui.core.fields import AtLeastOne, Json, Model, PathText, Text, mistake, mistakes
+from sweeptui.core.flow import Flow, Step
 from sweeptui.core.trial import Stage
 from sweeptui.core.values import format_value
 
@@ -143,12 +144,18 @@ def route_of(tool: SweepTool, stage: Stage, params: Mapping[str, Any]) -> str:
             return place
     if stage in tool.routes:
         return tool.routes[stage]
+    if stage.evaluates and Stage.EVAL in tool.routes:
+        return tool.routes[Stage.EVAL]
     if tool.dispatcher_type == HYBRID:
         return SKYPILOT if stage is Stage.TRAIN else LOCAL
     return tool.dispatcher_type
 
 
+def _training_first(step: Step) -> bool:
+    return step.stage is not Stage.TRAIN
+
+
 def routes_of(tool: SweepTool) -> tuple[str, ...]:
     """All places where jobs of this sweep may run, the one for training first."""
-    places = [route_of(tool, stage, {}) for stage in tool.stages]
+    places = [route_of(tool, step.stage, {}) for step in sorted(Flow.of(tool).steps, key=_training_first)]
     return tuple(dict.fromkeys([*places, *tool.routes.values()]))

@@ -130,7 +130,9 @@ def attempt_counted(trial: Trial, job: Job) -> Trial:
     """The trial with this job's attempt counted on it."""
     if job.stage is Stage.TRAIN:
         return replace(trial, attempt=job.attempt)
-    return replace(trial, eval_attempt=job.attempt)
+    if job.stage.evaluates:
+        return replace(trial, eval_attempt=max(trial.eval_attempt, job.attempt))
+    return trial
 
 
 def job_created(change: Change) -> Job:

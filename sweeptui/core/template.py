@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core import tracking
-from sweeptui.core.errors import UserError
+from sweeptui.core.errors import UserError, hint
 from sweeptui.core.trial import Stage, trial_id
 from sweeptui.core.values import format_value
 
@@ -53,6 +53,9 @@ NAMES = (
     *LISTS,
 )
 
+OF_ONE = {"simulation": "name", "simulation_env": "env", "simulation_episodes": "episodes", "simulation_json": ""}
+"""Fields of the simulation that a job evaluates, or all of them, where each simulation has a job of its own."""
+
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -82,6 +85,10 @@ class Context:
     eval_entrypoint: str | None = None
     gpus: int = 0
     simulations: Sequence[Mapping[str, Any]] = ()
+    each: Mapping[str, Any] | None = None
+    """The simulation that this job evaluates, where each has a job of its own."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """What the stages before this one have given."""
     python: str = sys.executable
     """On the machine where the job runs."""
     nested: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -135,12 +142,24 @@ class Context:
     def simulations_json(self) -> str:
         return json.dumps(list(self.simulations))
 
+    def _of_one(self, field: str) -> str:
+        value = dict(self.each or {}) if field == "" else (self.each or {}).get(field)
+        return "" if value is None else format_value(value)
+
+    def taken(self, name: str) -> Any:
+        """What an earlier stage has given. Raises `UserError` where none has."""
+        if name not in self.inputs:
+            raise UserError(f"{{in:{name}}} in the command of stage {str(self.stage)!r}: no stage has given {name!r}")
+        return self.inputs[name]
+
     def value(self, name: str) -> str:
         """What one placeholder stands for, "" for what this sweep has not.
 
         Raises `UserError` where an evaluation needs a checkpoint and none was reported.
         """
-        if name == "checkpoint" and self.stage is Stage.EVAL and not self.checkpoint:
+        if name in OF_ONE:
+            return self._of_one(OF_ONE[name])
+        if name == "checkpoint" and self.stage.evaluates and not self.checkpoint:
             raise UserError(
                 f"{{checkpoint}} in eval_command: {self.trial_id} has reported no checkpoint; "
                 "call sweeptui.report(checkpoint=...) in training, or use {checkpoint_dir}"
@@ -185,7 +204,9 @@ def _expand(token: re.Match[str], context: Context) -> str:
         return token[0][0]
     if name.startswith("p:"):
         return format_value(context.params[find_param(name[2:], context.searched or context.params)])
-    return context.value(name) if name in NAMES else token[0]
+    if name.startswith("in:"):
+        return format_value(context.taken(name[3:]))
+    return context.value(name) if name in NAMES or name in OF_ONE else token[0]
 
 
 def check(
@@ -193,8 +214,13 @@ def check(
     field_name: str,
     param_names: Iterable[str],
     overrides: Mapping[str, Any] | None = None,
+    *,
+    inputs: Iterable[str] = (),
+    of_one: bool = False,
 ) -> None:
     """Raise `UserError` for a template that could not be rendered, or that would lose something.
+
+    `inputs` are the fields that stages before it give; `of_one`: it evaluates one simulation.
 
     `overrides` are the `train_overrides` or `eval_overrides` that go with it: they must have a place in it, and in
     training (`field_name` "train_command") they must not name a parameter that the sweep searches.
@@ -202,11 +228,13 @@ def check(
     names = list(param_names)
     if not template:
         raise UserError(f"{field_name} is empty; give the program and its arguments")
+    known = (*NAMES, *(OF_ONE if of_one else ()))
     for item in template:
-        _check_item(item, field_name, names)
+        _check_item(item, field_name, names, known, list(inputs))
     if not overrides:
         return
-    overrides_field = f"{field_name.removesuffix('_command')}_overrides"
+    owner = field_name.removesuffix("_command") if field_name.endswith("_command") else "eval"
+    overrides_field = f"{owner}_overrides"
     if not any(item.strip("{}") in LISTS for item in template):
         raise UserError(f"{overrides_field} is set, but {field_name} has no {{overrides}} or {{args}} to put it in")
     if field_name == "train_command":
@@ -217,7 +245,7 @@ def check(
                 )
 
 
-def _check_item(item: str, field_name: str, params: list[str]) -> None:
+def _check_item(item: str, field_name: str, params: list[str], known: Sequence[str], inputs: list[str]) -> None:
     for token in _TOKEN.finditer(item):
         name = token[1]
         if token[0] in ("{", "}"):
@@ -229,10 +257,19 @@ def _check_item(item: str, field_name: str, params: list[str]) -> None:
                 find_param(name[2:], params)
             except LookupError as error:
                 raise UserError(f"{field_name}: {token[0]}: {error.args[0]}") from None
-        elif name not in NAMES:
-            hint = _nearest(name, NAMES)
-            hint = f"did you mean {{{hint}}}?" if hint else "write {{ and }} for literal braces"
-            raise UserError(f"{field_name}: unknown placeholder {token[0]}; {hint}")
+        elif name.startswith("in:"):
+            if name[3:] not in inputs:
+                said = hint(name[3:], inputs)
+                raise UserError(f"{field_name}: {token[0]}: no stage before it gives {name[3:]!r}; {said}")
+        elif name in OF_ONE and name not in known:
+            raise UserError(
+                f"{field_name}: {token[0]} is of one of several evaluation_simulations, which only the commands that "
+                "evaluate them have; remove it here, or list evaluation_simulations"
+            )
+        elif name not in known:
+            near = _nearest(name, known)
+            said = f"did you mean {{{near}}}?" if near else "write {{ and }} for literal braces"
+            raise UserError(f"{field_name}: unknown placeholder {token[0]}; {said}")
         elif name in LISTS and item != token[0]:
             raise UserError(
                 f"{field_name}: {token[0]} stands for several arguments, so it must be an argument of its own, "
@@ -254,8 +291,8 @@ def find_param(name: str, params: Iterable[str]) -> str:
     if ends:
         raise LookupError(f"{' and '.join(ends)} both end in it; use more of the path")
     near = _nearest(name, {part: part for full in names for part in (full, full.rpartition(".")[2])})
-    hint = f"did you mean {{p:{near}}}?" if near else f"the parameters are {', '.join(names) or 'none'}"
-    raise LookupError(f"no such parameter; {hint}")
+    said = f"did you mean {{p:{near}}}?" if near else f"the parameters are {', '.join(names) or 'none'}"
+    raise LookupError(f"no such parameter; {said}")
 
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:

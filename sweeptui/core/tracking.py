@@ -56,7 +56,7 @@ class WandbConfig(Model):
 def run_id(sweep: str, trial: Trial, job: Job) -> str:
     """The id of a job's run: unique in a project, also where sweeps of one name come and go, and the same for ever."""
     nonce = hashlib.sha256(f"{sweep}/{trial.number}/{trial.created_at!r}".encode()).hexdigest()[:8]
-    kind = "a" if job.stage is Stage.TRAIN else "e"
+    kind = {Stage.TRAIN: "a", Stage.EVAL: "e"}.get(job.stage, job.stage.code)
     return f"{sweep[:MAX_NAME_CHARS]}-{nonce}.t{trial.number:04d}.{kind}{job.attempt}"
 
 
@@ -74,8 +74,8 @@ def environment(wandb: WandbConfig, sweep: str, files: Files, trial: Trial, job:
     return {name: value for name, value in given.items() if value is not None} | {
         "WANDB_RUN_ID": run_id(sweep, trial, job),
         "WANDB_RUN_GROUP": sweep,
-        "WANDB_NAME": f"{sweep}.{trial.id}" + (".eval" if job.stage is Stage.EVAL else "") + attempt,
-        "WANDB_JOB_TYPE": job.stage.value,
+        "WANDB_NAME": f"{sweep}.{trial.id}" + ("" if job.stage is Stage.TRAIN else f".{job.stage}") + attempt,
+        "WANDB_JOB_TYPE": job.stage,
         "WANDB_RESUME": "allow",
         # Of a W&B client around this process: a trial's own must not log through it.
         "WANDB_SERVICE": "",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+MAX_STAGE_CHARS = 60
+STAGE_NAME = re.compile(rf"[a-z][a-z0-9_-]{{0,{MAX_STAGE_CHARS - 1}}}")
+"""Part of file names and of the names of remote jobs."""
 Params = Mapping[str, Any]
 """Flat dot-path -> JSON value, as the training command receives it."""
 
@@ -38,9 +43,43 @@ class FailureKind(StrEnum):
     PREEMPTED = "preempted"
 
 
-class Stage(StrEnum):
-    TRAIN = "train"
-    EVAL = "eval"
+class Stage(str):
+    """The name of a step in the life of a trial: "train", "eval", or one that a recipe adds.
+
+    There is one object for each name, so that `is` compares. It names files: ValueError for what is no such name.
+    """
+
+    __slots__ = ()
+    TRAIN: ClassVar[Stage]
+    EVAL: ClassVar[Stage]
+    _known: ClassVar[dict[str, Stage]] = {}
+
+    def __new__(cls, name: str) -> Stage:
+        known = cls._known.get(name)
+        if known is None:
+            if not STAGE_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a stage")
+            known = cls._known.setdefault(name, super().__new__(cls, name))
+        return known
+
+    @classmethod
+    def of_simulation(cls, simulation: str) -> Stage:
+        """Where a simulation is evaluated in a job of its own: "eval-arena-combat" for "arena/combat"."""
+        slug = re.sub(r"[^a-z0-9_]+", "-", simulation.lower()).strip("-")
+        return cls(f"{cls.EVAL}-{slug}"[:MAX_STAGE_CHARS].rstrip("-"))
+
+    @property
+    def evaluates(self) -> bool:
+        """It is the evaluation, or that of one simulation."""
+        return self is Stage.EVAL or self.startswith("eval-")
+
+    @property
+    def code(self) -> str:
+        """A few characters that stand for it in the names of remote jobs and runs, which have little room."""
+        return f"s{hashlib.sha256(self.encode()).hexdigest()[:6]}-"
+
+
+Stage.TRAIN, Stage.EVAL = Stage("train"), Stage("eval")
 
 
 class JobState(StrEnum):
@@ -92,7 +131,7 @@ TRANSITIONS: Mapping[TrialStatus, frozenset[TrialStatus]] = {
     # Requeue (a new attempt), or only a new evaluation of what was trained.
     _S.COMPLETED: frozenset({_S.PENDING, _S.TRAINED}),
     _S.FAILED: frozenset({_S.PENDING, _S.TRAINED}),
-    _S.STOPPED: frozenset({_S.PENDING}),
+    _S.STOPPED: frozenset({_S.PENDING, _S.TRAINED}),
     _S.KILLED: frozenset({_S.PENDING, _S.TRAINED}),
 }
 
@@ -144,6 +183,7 @@ class Trial:
     attempt: int = 0
     """Training attempts begun, 0 before the first."""
     eval_attempt: int = 0
+    """Evaluations begun; of several simulations, the most of any."""
     requeued_after_job: int = 0
     """Jobs up to this id no longer count against the retry policy: the user asked again."""
     spent: float = 0.0
@@ -237,3 +277,9 @@ class Observation:
     """Share of the full training that was done: 1 unless a scheduler stopped it early."""
     scores: tuple[float, ...] = ()
     """With several objectives, the value of each, `score` being that of the first; empty with one."""
+
+
+def training_was_stopped(jobs: Iterable[Job]) -> bool:
+    """Whether a scheduler ended the newest training among a trial's jobs: a whole one it was not, evaluated or not."""
+    trainings = [job for job in jobs if job.stage is Stage.TRAIN]
+    return bool(trainings) and max(trainings, key=lambda job: job.id).outcome is JobOutcome.STOPPED

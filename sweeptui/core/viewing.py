@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sweeptui.core.flow import Flow
 from sweeptui.core.schedulers.base import Action, Fork, Promote, View, launches
 from sweeptui.core.schedulers.rungs import Rungs
 from sweeptui.core.state import SweepStatus
@@ -56,7 +57,7 @@ class Views:
             max_trials=tool.max_trials,
             max_parallel_jobs=tool.max_parallel_jobs,
             max_parallel_evals=tool.max_parallel_evals or tool.max_parallel_jobs,
-            has_eval=tool.has_eval,
+            has_eval=bool(Flow.of(tool).late),
             may_create=not (closing or held),
             may_launch=not held,
             rungs=self._rungs,
@@ -64,6 +65,7 @@ class Views:
             goal=self._goal,
             space=tool.space,
             seed=tool.seed,
+            late_stages=Flow.of(tool).late_stages,
         )
         return self._last
 
@@ -81,9 +83,10 @@ class Views:
                 max_trials=0,
                 max_parallel_jobs=tool.max_parallel_jobs,
                 max_parallel_evals=tool.max_parallel_evals or tool.max_parallel_jobs,
-                has_eval=tool.has_eval,
+                has_eval=bool(Flow.of(tool).late),
                 may_create=False,
                 may_launch=True,
+                late_stages=Flow.of(tool).late_stages,
             )
         )
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeptui.core.errors import UserError
+from sweeptui.core.flow import Flow
+from sweeptui.core.jobspec import template_of
 from sweeptui.core.remote import LOCAL, SKYPILOT, route_of, routes_of
 from sweeptui.core.trial import Stage
 from sweeptui.dispatchers.local import LocalDispatcher
@@ -95,17 +97,21 @@ def _check_skypilot(tool: SweepTool) -> None:
 
 def _check_hand_over(tool: SweepTool) -> None:
     """Whether the evaluation can read what was trained, which may be gone with its machine."""
-    if not tool.has_eval or tool.skypilot.checkpoints is not None or not tool.eval_command:
+    if tool.skypilot.checkpoints is not None:
         return
-    if SKYPILOT not in (route_of(tool, Stage.TRAIN, {}), route_of(tool, Stage.EVAL, {})):
-        return
-    needs = [word for word in _HANDED_OVER if any(word in item for item in tool.eval_command)]
-    if needs:
-        raise UserError(
-            f"skypilot.checkpoints is missing: eval_command has {needs[0]}, and what is trained on SkyPilot stays on "
-            f"its machine; give a path that all machines share or a bucket (s3://bucket/folder), or 'reported' if "
-            f"training reports an address that can be read from anywhere"
-        )
+    flow = Flow.of(tool)
+    trained_there = route_of(tool, Stage.TRAIN, {}) == SKYPILOT
+    for step in (*flow.early, *flow.late):
+        if not trained_there and route_of(tool, step.stage, {}) != SKYPILOT:
+            continue
+        needs = [word for word in _HANDED_OVER if any(word in item for item in template_of(tool, step))]
+        if needs:
+            what = "prepared" if step in flow.early else "trained"
+            raise UserError(
+                f"skypilot.checkpoints is missing: {step.command_field} has {needs[0]}, and what is {what} on SkyPilot "
+                f"stays on its machine; give a path that all machines share or a bucket (s3://bucket/folder), or "
+                f"'reported' if training reports an address that can be read from anywhere"
+            )
 
 
 def installed() -> bool:

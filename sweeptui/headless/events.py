@@ -89,7 +89,7 @@ def events_of(change: Change, state: SweepState) -> list[Event]:
 def _scheduled(change: Change, state: SweepState) -> Event:
     job = state.jobs[change.data["id"]]
     trial = state.trials[job.trial]
-    data: dict[str, Any] = {"stage": job.stage.value, "attempt": job.attempt}
+    data: dict[str, Any] = {"stage": job.stage, "attempt": job.attempt}
     if job.stage is Stage.TRAIN:
         data |= {
             "number": trial.number,
@@ -103,7 +103,7 @@ def _scheduled(change: Change, state: SweepState) -> Event:
 
 def _job_ended(change: Change, job: Job) -> Event:
     outcome = None if job.outcome is None else job.outcome.value
-    data = {"stage": job.stage.value, "attempt": job.attempt, "outcome": outcome, "reason": job.reason}
+    data = {"stage": job.stage, "attempt": job.attempt, "outcome": outcome, "reason": job.reason}
     return Event("job_ended", change.at, job.trial, data, job)
 
 

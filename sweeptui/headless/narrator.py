@@ -115,7 +115,7 @@ class Narrator:
         for line in tail.rest() if rest else tail.lines():
             shown = sanitize(line, colour=self._colour)
             if self._as_json:
-                event = Event("log", time.time(), number, {"stage": job.stage.value, "line": shown})
+                event = Event("log", time.time(), number, {"stage": job.stage, "line": shown})
                 self._write([json_line(event.to_json())])
             else:
                 self._write([f"[{trial_id(number)}] {shown}"])

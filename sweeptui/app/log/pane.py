@@ -106,6 +106,14 @@ class LogPane(Vertical):
 
     def on_page_read(self, message: PageRead) -> None:
         message.stop()
+        if self.view.page.lines and self.cockpit.table.has_focus:  # what is new in a log that is looked at meanwhile
+            self.cockpit.lull.do("log", lambda: self._turn(message))
+        else:
+            self._turn(message)
+
+    def _turn(self, message: PageRead) -> None:
+        """Show the newest: until now it may have been renewed."""
+        self.view.turn(message.page)
         self._show_bar()
 
     def _show_bar(self) -> None:

@@ -212,10 +212,9 @@ class LogView(Widget, can_focus=True):
     def page(self) -> Page:
         return self._page
 
-    def on_page_read(self, message: PageRead) -> None:
-        page = message.page
+    def turn(self, page: Page) -> None:
+        """Show a page that was read."""
         if page.path != self._page.path:
-            message.stop()
             return
         came = _here(page) != _here(self._page)
         self._page = page

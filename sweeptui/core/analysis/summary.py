@@ -207,7 +207,7 @@ def trial_json(trial: Trial, jobs: Iterable[Job] = ()) -> dict[str, Any]:
 
 def job_json(job: Job) -> dict[str, Any]:
     return {
-        "stage": job.stage.value,
+        "stage": job.stage,
         "attempt": job.attempt,
         "state": job.state.value,
         "outcome": None if job.outcome is None else job.outcome.value,

@@ -45,6 +45,8 @@ class View:
     goal: str = "maximize"
     space: Space | None = None
     seed: int = 0
+    late_stages: frozenset[Stage] = frozenset({Stage.EVAL})
+    """Those after the training: their jobs take evaluation slots, all others training slots."""
 
     def training(self) -> Iterator[Trial]:
         """The trials that train now and that nobody has asked to end."""
@@ -55,8 +57,8 @@ class View:
 
     @property
     def training_slots(self) -> int:
-        """How many more trainings may be started."""
-        busy = sum(1 for job in self.running_jobs.values() if job.stage is Stage.TRAIN)
+        """How many more trainings, or preparations for them, may be started."""
+        busy = sum(1 for job in self.running_jobs.values() if job.stage not in self.late_stages)
         return max(0, self.max_parallel_jobs - busy)
 
 
@@ -69,13 +71,15 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """Train a queued trial."""
+    """Train a queued trial, or prepare that."""
 
     trial: int
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
+    """What comes after a training: evaluate a trial, or export it."""
+
     trial: int
 
 
@@ -193,7 +197,7 @@ def launches(view: View, new: int | None = None) -> list[Action]:
     if not view.may_launch:
         return []
     training_slots = view.training_slots
-    evaluating = sum(1 for job in view.running_jobs.values() if job.stage is Stage.EVAL)
+    evaluating = sum(1 for job in view.running_jobs.values() if job.stage in view.late_stages)
     eval_slots = view.max_parallel_evals - evaluating
     actions: list[Action] = []
     for trial in view.active:

@@ -124,7 +124,7 @@ SELECT_JOBS = _select_sql("jobs", _names(Job))
 job_from = _reader(
     Job,
     {
-        "stage": _enum(Stage),
+        "stage": Stage,
         "state": _enum(JobState),
         "argv": lambda stored: tuple(json.loads(stored)),
         "slot": _json,
@@ -141,7 +141,7 @@ SELECT_REPORTS = _select_sql("reports", _names(Report))
 SELECT_SCORES = "SELECT id, job, at, step, score FROM reports"
 SELECT_POINTS = "SELECT id, trial, job, step, total_steps, score, cost FROM reports"
 INSERT_REPORT = insert_sql("reports", _names(Report))
-report_from = _reader(Report, {**_REPORTED, "stage": _enum(Stage)})
+report_from = _reader(Report, {**_REPORTED, "stage": Stage})
 
 SELECT_COMMANDS = _select_sql("commands", _names(Command))
 command_from = _reader(Command, {"actor": _text, "args": _json, "result": _text})

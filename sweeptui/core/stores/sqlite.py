@@ -193,7 +193,7 @@ class SqliteStore:
     def points(self, *, after: int = 0) -> list[Point]:
         """The scores that trainings have reported, of all trials in the order they came, with numbers above `after`."""
         rows = self._rows(
-            SELECT_POINTS + " WHERE id > ? AND stage = ? AND score IS NOT NULL ORDER BY id", after, Stage.TRAIN.value
+            SELECT_POINTS + " WHERE id > ? AND stage = ? AND score IS NOT NULL ORDER BY id", after, Stage.TRAIN
         )
         return [point_from(row) for row in rows]
 

@@ -152,7 +152,7 @@ class Transaction:
         running = self._running.get(trial, self._state.running_jobs.get(trial))
         if running is not None:
             raise ValueError(f"{trial_id(trial)} has an unfinished job ({running.stage}.{running.attempt})")
-        attempt = 1 + (owner.attempt if stage is Stage.TRAIN else owner.eval_attempt)
+        attempt = self.next_attempt(trial, stage)
         number = self._last_job + 1
         change = self.record(
             ChangeKind.JOB_CREATED,
@@ -161,12 +161,28 @@ class Transaction:
         )
         job = job_created(change)
         self._insert("jobs", {"trial": trial, "created_at": self.now, **change.data})
-        counter = "attempt" if stage is Stage.TRAIN else "eval_attempt"
-        self._update("trials", "number", trial, {counter: attempt})
         self._last_job = number
-        self._trials[trial] = attempt_counted(owner, job)
+        self._trials[trial] = self._counted(owner, job)
         self._jobs[number] = self._running[trial] = job
         return job
+
+    def next_attempt(self, trial: int, stage: Stage) -> int:
+        """The number of the next attempt of a stage."""
+        owner = self.trial(trial)
+        if stage is Stage.TRAIN:
+            return owner.attempt + 1
+        if stage is Stage.EVAL:
+            return owner.eval_attempt + 1
+        query = "SELECT coalesce(max(attempt), 0) + 1 FROM jobs WHERE trial = ? AND stage = ?"
+        return int(self._db.execute(query, (trial, stage)).fetchone()[0])
+
+    def _counted(self, owner: Trial, job: Job) -> Trial:
+        """The trial of a new job, with its attempt counted."""
+        trial = attempt_counted(owner, job)
+        if trial is not owner:
+            counted = {"attempt": trial.attempt, "eval_attempt": trial.eval_attempt}
+            self._update("trials", "number", trial.number, counted)
+        return trial
 
     def set_job(self, id: int, **changed: Any) -> Job:  # noqa: A002
         """Set fields of `Job`; those that stay the same are not written.
@@ -243,9 +259,7 @@ class Transaction:
             change = self.record(ChangeKind.JOB_CREATED, first, trial=job.trial)
             old = job_created(change)
             self._insert("jobs", {"trial": job.trial, **change.data})
-            owner = attempt_counted(owner, job)
-            counted = {"attempt": owner.attempt, "eval_attempt": owner.eval_attempt}
-            self._update("trials", "number", owner.number, counted)
+            owner = self._counted(owner, job)
             self._last_job = max(self._last_job, job.id)
         data = {each.name: getattr(job, each.name) for each in fields(Job)}
         data = {name: value for name, value in data.items() if getattr(old, name) != value}

@@ -56,8 +56,11 @@ class SkypilotDispatcher:
         """No machine of a cloud can be stopped and kept, so a pause is for what goes on from a checkpoint."""
         if self.pause_ends(token):
             return ""
-        if stage_of(token) is Stage.EVAL:
+        stage = stage_of(token)
+        if stage.evaluates:
             return "is evaluated on SkyPilot, where an evaluation cannot be paused; kill it, or let it end"
+        if stage is not Stage.TRAIN:
+            return f"runs {stage} on SkyPilot, where only a training can be paused; kill it, or let it end"
         return "runs on SkyPilot without skypilot.checkpoints, so it cannot be paused; kill it, and requeue it later"
 
     def pause_ends(self, token: str) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sweeptui.core.dispatch import JobSpec
     from sweeptui.core.remote import SkypilotConfig
 
-OURS = re.compile(r"st-[a-z0-9-]*-(?:\d{4,}-[te]\d+|warm\d+)-[0-9a-f]{6}")
+OURS = re.compile(r"st-[a-z0-9-]*-(?:\d{4,}-(?:[te]|s[0-9a-f]{6}-)\d+|warm\d+)-[0-9a-f]{6}")
 """What the names of our jobs and clusters look like."""
 _SLUG_CHARS = 18
 _LOCAL_ONLY = ("SWEEPTUI_PARAMS", "SWEEPTUI_TRIAL_DIR", "WANDB_DIR", "WANDB_SWEEP_PARAM_PATH")
@@ -41,7 +41,8 @@ def name_of(sweep: str, spec: JobSpec, sweep_id: str) -> str:
     `sweep_id` tells apart sweeps of the same name, of other folders, people and times.
     """
     attempt = spec.token.rpartition(".")[2]
-    return f"st-{_slug(sweep)}-{spec.trial:04d}-{'t' if spec.stage is Stage.TRAIN else 'e'}{attempt}-{sweep_id}"
+    stage = {Stage.TRAIN: "t", Stage.EVAL: "e"}.get(spec.stage, spec.stage.code)
+    return f"st-{_slug(sweep)}-{spec.trial:04d}-{stage}{attempt}-{sweep_id}"
 
 
 def warm_names(sweep: str, count: int, sweep_id: str) -> tuple[str, ...]:
