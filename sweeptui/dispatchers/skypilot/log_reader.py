@@ -52,8 +52,8 @@ class LogReader:
         if trial != self._trial:
             self._trial, self._since = trial, now
         self._follow(jobs, now)
-        followed = [stream.job for stream in self._streams if stream.stopped_at is None]
-        due = [job for job in jobs if prints(job) and job not in followed and now >= self._due_at(job)]
+        followed = {stream.job.token for stream in self._streams if stream.stopped_at is None}
+        due = [job for job in jobs if prints(job) and job.token not in followed and now >= self._due_at(job)]
         due.sort(key=lambda job: (job.trial != trial, job.log_at))
         for job in due[: max(0, LOGS_AT_ONCE - busy)]:
             self.read(job, LOG_TAIL)
@@ -114,8 +114,10 @@ class LogReader:
                 self._stop(stream, now)
         if any(stream.stopped_at is None for stream in self._streams) or now < self._since + WATCHED_S:
             return
+        ending = {stream.job.token for stream in self._streams}
         for job in jobs:
-            if job.trial == self._trial and prints(job) and now >= job.follow_at:
+            # One at a time of each: they are ended by the job's name.
+            if job.trial == self._trial and prints(job) and now >= job.follow_at and job.token not in ending:
                 self._start(job)
                 return
 
