@@ -16,7 +16,7 @@ from sweeptui.app import keymap, terminal, wording
 from sweeptui.app.cockpit import Cockpit, Leaving
 from sweeptui.app.engine import go_on_in_background
 from sweeptui.app.faults import complain
-from sweeptui.app.watcher import whoami
+from sweeptui.app.orders import whoami
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.errors import UserError
 from sweeptui.core.state import SweepState, SweepStatus
