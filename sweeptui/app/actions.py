@@ -106,7 +106,7 @@ def _has_other_attempt(snapshot: Snapshot | None, trial: Trial | None) -> str:
 def _several_metrics(snapshot: Snapshot | None, _trial: Trial | None) -> str:
     if snapshot is None:
         return "the sweep has not started yet"
-    return "" if snapshot.objectives else f"{wording.line(snapshot.metric)} is the only metric of this sweep"
+    return "" if snapshot.objectives else "this sweep has one metric"
 
 
 def _any_failed(snapshot: Snapshot | None, _trial: Trial | None) -> str:
