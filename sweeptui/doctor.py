@@ -13,13 +13,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from sweeptui.core.errors import UserError
 from sweeptui.core.stores.connection import network_filesystem
 from sweeptui.core.stores.recover import recover
 from sweeptui.dispatchers import places
 from sweeptui.dispatchers.local.slots import Slots
 from sweeptui.dispatchers.skypilot.gateway import GatewayError
 from sweeptui.dispatchers.skypilot.records import known_id
-from sweeptui.folders import existing_sweep, sweeps_dir
+from sweeptui.folders import config_path, existing_sweep, sweeps_dir
+from sweeptui.notices.checks import findings
+from sweeptui.notices.settings import settings
 from sweeptui.survey import DATABASE, sightings, strays
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ def examine(root: Path) -> list[Check]:
         _file_system(root),
         _gpus(),
         _open_files(),
+        *_notifications(),
         *_databases(found),
         *_processes(found),
         *_skypilot(found),
@@ -196,6 +200,20 @@ def _open_files() -> Check:
         fix = f"ulimit -n {MIN_OPEN_FILES}"
         return Check("open files", "warn", f"{soft} at most (hard limit {hard}): few for many parallel trials", fix)
     return Check("open files", "ok", f"{soft} at most")
+
+
+def _notifications() -> Iterator[Check]:
+    """What of the notifications that the user's configuration file asks for would not arrive."""
+    try:
+        config = settings(None)
+    except UserError as error:
+        yield Check("notifications", "fail", str(error), "mend the table [notify] there: docs/notifications.md")
+        return
+    found = findings(config)
+    for channel, message, fix in found:
+        yield Check(f"notify {channel}", "warn" if fix else "ok", message, fix)
+    if not found:
+        yield Check("notifications", "ok", f"none are set in {config_path()}")
 
 
 def _databases(found: list[Sighting]) -> Iterator[Check]:

@@ -27,12 +27,10 @@ from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import LeaseHeldError, StoreMissingError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.dispatchers.places import dispatcher_of
-from sweeptui.families import parents, sight_experiment
 from sweeptui.folders import (
     DATABASE,
     EXPERIMENT_DATABASE,
     existing_sweep,
-    experiment_names,
     sweep_names,
     sweep_path,
     sweeps_dir,
@@ -235,66 +233,12 @@ def steward(root: Path, name: str) -> None:
             store.release_lease()
 
 
-def stop_experiment(root: Path, name: str, *, kill: bool, actor: str) -> str:
-    """End an experiment and, first, what its stages run: sweeps stop, and so do experiments inside it.
-
-    What is inside the trials of a sweep ends with them. What nobody runs is marked as stopped. One sentence of what was
-    done. Raises `UserError`.
-    """
-    root = root.resolve()
-    experiments = experiment_names(root)
-    if name not in experiments:
-        raise UserError(f"there is no experiment {name!r} under {sweeps_dir(root)}")
-    sights = {each: sight_experiment(sweep_path(root, each)) for each in experiments}
-    sweeps = sweep_names(root)
-    inside = parents(sweeps, sights)
-    told = []
-    # The outermost hears of it first: it then begins nothing new while those inside it end.
-    for each in sorted(inside):
-        around = each
-        while around != name and inside[around] in sights:
-            around = inside[around]
-        if around != name:
-            continue
-        if each in sights:
-            if sights[each].holder is not None:
-                _submit(sweep_path(root, each) / EXPERIMENT_DATABASE, {"kill": kill}, actor)
-                told.append(each)
-            elif sights[each].label == SweepStatus.INTERRUPTED:
-                _mark_stopped(sweep_path(root, each) / EXPERIMENT_DATABASE, actor)
-                told.append(each)
-        else:
-            with contextlib.closing(SqliteStore.open(sweep_path(root, each) / DATABASE, readonly=True)) as store:
-                over = store.state.status.ended and not store.state.running_jobs
-            if not over:
-                stop_sweep(root, each, kill=kill, actor=actor)
-                told.append(each)
-    if not told:
-        return f"{name} is {sights[name].label}; nothing of it runs"
-    return f"told to stop: {', '.join(told)}"
-
-
 def stop_sweep(root: Path, name: str, *, kill: bool, actor: str) -> str:
     """Ask whoever runs a sweep to end it, or end it here where nobody does. One sentence. Raises `UserError`."""
-    _submit(existing_sweep(root.resolve(), name) / DATABASE, {"kill": kill}, actor)
+    with contextlib.closing(SqliteStore.open(existing_sweep(root.resolve(), name) / DATABASE)) as store:
+        store.submit("stop", {"kill": kill}, actor)
     steward(root, name)
     return f"told to stop: {name}"
-
-
-def _submit(database: Path, args: dict[str, Any], actor: str) -> None:
-    with contextlib.closing(SqliteStore.open(database)) as store:
-        store.submit("stop", args, actor)
-
-
-def _mark_stopped(database: Path, actor: str) -> None:
-    """Of an experiment that nobody runs: it is not to be taken for one that is to go on."""
-    with contextlib.closing(SqliteStore.open(database)) as store:
-        store.acquire_lease("steward", LEASE_TTL_S)
-        try:
-            with store.transaction() as tx:
-                tx.set_sweep(status=SweepStatus.STOPPED, reason=f"stopped by {actor}")
-        finally:
-            store.release_lease()
 
 
 def _both(first: Listener, second: Listener | None) -> Listener:
@@ -395,7 +339,6 @@ __all__: Sequence[str] = [
     "prepare",
     "reopen",
     "steward",
-    "stop_experiment",
     "stop_sweep",
     "sweep_names",
     "sweep_path",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 from fake_wandb import FakeWandb
+from textual.pilot import Pilot
 
 
 def pytest_configure() -> None:
@@ -20,6 +22,21 @@ def pytest_configure() -> None:
     os.environ.pop("LINES", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    _have_presses_wait()
+
+
+def _have_presses_wait() -> None:
+    """A pilot's press is over when its keys were taken: it knows of Textual's way to hand them on, and not of ours."""
+    textuals = Pilot.press
+
+    async def press(self: Pilot[object], *keys: str) -> None:
+        await textuals(self, *keys)
+        typed = getattr(self.app, "typed", None)
+        while typed is not None and typed.busy and self.app.is_running and self.app._exception is None:
+            await asyncio.sleep(0.002)
+        await self._wait_for_screen()
+
+    Pilot.press = press  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def _calibration(numbers: range) -> dict[str, Any]:
     return {"rows": rows, "in_68": len(rows), "in_90": len(rows)}
 
 
-def shown(verdict: str = "more than chance: trainer.optimizer.learning_rate") -> dict[str, Any]:
+def shown(verdict: str = "more than chance: trainer.optimizer.learning_rate", *, told: bool = True) -> dict[str, Any]:
     shares = (0.71, 0.2, 0.09)
     return {
         "metric": "evaluator/score",
@@ -40,7 +40,14 @@ def shown(verdict: str = "more than chance: trainer.optimizer.learning_rate") ->
         "slices": [_slice(name, centre) for name, centre in zip(NAMES, (0.7, 0.4, 0.5), strict=True)],
         "importance": {
             "rows": [
-                {"parameter": n, "mean": m, "low": m / 2, "high": min(1.0, m * 1.3), "spread": 0.1, "told": m > 0.5}
+                {
+                    "parameter": n,
+                    "mean": m,
+                    "low": m / 2,
+                    "high": min(1.0, m * 1.3),
+                    "spread": 0.1,
+                    "told": told and m > 0.5,
+                }
                 for n, m in zip(NAMES, shares, strict=True)
             ],
             "verdict": verdict,

@@ -11,15 +11,15 @@ from typing import Any
 
 from app_sweep import Clock, FakeSession, Sweep, frame
 from outlook_shown import shown
-from snapshot_sweeps import fall, rise, trip
+from snapshot_sweeps import FOLDERS, fall, rise, trip
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.home import Home
+from sweeptui.app.outlook import Known, ends_of
 from sweeptui.app.run import READ_ONLY
-from sweeptui.app.screens import optimizer
 from sweeptui.app.screens.newsweep import NewSweep
 from sweeptui.cli.run import read_words
 from sweeptui.core.limits import Ending
@@ -41,7 +41,7 @@ Act = Callable[[Any, Pilot[Any]], Awaitable[None]]
 class Scene:
     name: str
     sweep: str
-    """One of `SWEEPS`; "" for the start screen without sweeps, "several" for it with some."""
+    """One of `SWEEPS`; "" for the start screen without sweeps, one of `FOLDERS` for it with some."""
     keys: tuple[str, ...] = ()
     select: int | None = None
     words: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ def known(found: dict[str, Any]) -> Act:
 
     async def act(app: Cockpit, pilot: Pilot[Any]) -> None:
         assert app.snapshot is not None
-        app.pages.outlook.found, app.pages.outlook.ends = found, optimizer.ends_of(app.snapshot)
+        app.pages.outlook.keep(0, Known(ends_of(app.snapshot), app.snapshot.done, found))
         await pilot.pause()
 
     return act
@@ -125,6 +125,15 @@ SCENES = (
     Scene("plot-history", "busy", ("2",), RUNNING, ("best so far",)),
     Scene("plot-cost", "busy", ("3",), RUNNING),
     Scene("plot-params", "busy", ("4",), RUNNING),
+    Scene("plot-importance", "busy", select=RUNNING, words=("importance for",), act=then(known(shown()), "5")),
+    Scene(
+        "plot-importance-not-told",
+        "busy",
+        select=RUNNING,
+        words=("cannot tell",),
+        act=then(known(shown("24 trials cannot tell", told=False)), "5"),
+        sizes=((120, 40),),
+    ),
     Scene("log", "busy", ("tab", "tab"), RUNNING, LOG),
     # looking closer
     Scene("trial-done", "busy", ("enter",), BEST, ("Configuration",)),
@@ -201,6 +210,8 @@ SCENES = (
     Scene("sweeps-filtered", "several", ("slash",), words=("Sweeps",), act=typed("ppo")),
     Scene("sweeps-help", "several", ("question_mark",)),
     Scene("sweeps-delete", "several", ("d",)),
+    Scene("experiments", "experiments", words=("walk",)),
+    Scene("experiment", "experiments", ("down",) * 5, words=("loop1[0]/model",), options={"inside": "tune"}),
     Scene("new", "", ("n",)),
     Scene("new-wrong", "", ("n",), act=then("tab", "tab", typed("many"))),
 )
@@ -258,7 +269,7 @@ def app_of(scene: Scene, sweep: Sweep | None) -> App[Any]:
     """The app that a scene plays in; its sweep is below the current folder."""
     options = {"utf8": True, **scene.options}
     app: App[Any]
-    if scene.sweep in ("", "several"):
+    if scene.sweep in ("", *FOLDERS):
         app = Home(Path.cwd(), read_words, clock=Clock(), **options)
     else:
         # Relative, so that no sentence has a path in it that is longer on one machine than on another.

@@ -390,3 +390,53 @@ def several(root: Path) -> None:
     damaged = root / "train_dir" / "sweeps" / "damaged"
     damaged.mkdir()
     (damaged / "sweep.db").write_bytes(b"SQLite format 3\0" + b"no database" * 500)
+
+
+def experiments(root: Path) -> None:
+    """One that runs, with a stage of each state and an experiment inside it, one that is paused, and a lone sweep."""
+    spirals = {"launch": {"recipe": "spirals"}}
+    _small(root, "tune.explore", [0.5, 0.62, 0.58], SweepStatus.FINISHED, 4000, **spirals).store.close()
+    _small(root, "tune.loop1-0-model", [0.66, None, None], SweepStatus.BROKEN, 2900, **spirals).store.close()
+    live = _small(root, "tune.loop1-0-model-2", [0.71, None, 0.83], SweepStatus.RUNNING, 2000, **spirals)
+    hold(live, "experiment").store.close()
+    _small(root, "tune.settings.search", [0.7], SweepStatus.FINISHED, 3500, **spirals).store.close()
+    inner = _small(root, "tune.settings.search.trial_0001-1", [0.68, 0.7], SweepStatus.FINISHED, 3400, **spirals)
+    inner.store.close()
+    _small(root, "lone", [0.2], SweepStatus.FINISHED, 9e3, **spirals).store.close()
+    done = ("done", 120.0)
+    _experiment(root, "tune", "HybridExperiment", 60, 4100, [
+        ("explore", 1, *done), ("settings", 1, *done), ("loop1[0]/model", 2, "running", 0.0),
+    ])  # fmt: skip
+    _experiment(root, "tune.settings", "MetaExperiment", None, 3600, [("search", 1, *done)], SweepStatus.FINISHED)
+    _experiment(root, "walk", "CurriculumExperiment", 20, 500, [("init", 1, *done)], SweepStatus.PAUSED)
+
+
+def _experiment(
+    root: Path,
+    name: str,
+    kind: str,
+    budget: int | None,
+    age_s: float,
+    stages: list[tuple[str, int, str, float]],
+    status: SweepStatus = SweepStatus.RUNNING,
+) -> None:
+    clock = Clock()
+    clock.now -= age_s
+    database = root / "train_dir" / "sweeps" / name / "experiment.db"
+    with closing(SqliteStore.create(database, name, {"kind": kind, "budget": budget}, clock=clock)) as store:
+        if not status.ended:
+            store.acquire_lease("experiment", ttl_s=1e9)
+        with store.transaction("pipeline") as tx:
+            for path, attempts, state, seconds in stages:
+                tx.note("stage.attempt", {"path": path, "attempt": attempts})
+                if state == "done":
+                    tx.note("stage.done", {"path": path, "attempts": attempts, "seconds": seconds})
+            tx.set_sweep(status=status, reason="paused by ada@lab" if status is SweepStatus.PAUSED else "")
+    if not status.ended:
+        with closing(sqlite3.connect(database)) as db:
+            db.execute("UPDATE lease SET host = 'lab', boot = '', pid = 4127")
+            db.commit()
+
+
+FOLDERS: dict[str, Callable[[Path], None]] = {"several": several, "experiments": experiments}
+"""What the start screen shows."""

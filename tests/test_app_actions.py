@@ -107,6 +107,10 @@ def at_the_start(app: Window) -> bool:
     return in_the_past(app) and app.snapshot.past.seq == 1
 
 
+def says_that_there_is_one_metric(app: Window) -> bool:
+    return any("is the only metric of this sweep" in said for said in app.told)
+
+
 DOES: dict[str, Case] = {
     "time_back": Case(in_the_past),
     "time_change_back": Case(in_the_past),
@@ -138,12 +142,14 @@ DOES: dict[str, Case] = {
     "plot_2": Case(lambda app: app.plotting.pane.tab is Tab.HISTORY),
     "plot_3": Case(lambda app: app.plotting.pane.tab is Tab.COST),
     "plot_4": Case(lambda app: app.plotting.pane.tab is Tab.PARAMETERS),
+    "plot_5": Case(lambda app: app.plotting.pane.tab is Tab.IMPORTANCE),
     "plot_close": plots(lambda app: app.table.has_focus),
     "plot_x": plots(lambda app: app.plotting.pane._across is Across.TIME),
     "plot_in": plots(lambda app: app.plotting.pane._views[Tab.CURVES].window is not None),
     "plot_out": plots(lambda app: app.plotting.pane._views[Tab.CURVES].window is None, before=("plus",)),
     "plot_left": plots(lambda app: moved(app) < -1000, before=("plus", "plus")),
     "plot_right": plots(lambda app: moved(app) > -1000, before=("plus", "plus", "h")),
+    "plot_metric": plots(says_that_there_is_one_metric),
     "plot_log": plots(lambda app: app.plotting.pane._views[Tab.CURVES].log),
     "plot_reset": plots(lambda app: app.plotting.pane._views[Tab.CURVES].window is None, before=("plus",)),
     "filter": Case(lambda app: app.choosing.bar.display),
@@ -172,6 +178,7 @@ DOES: dict[str, Case] = {
     "page_trial_before": at(RUNNING - 1, before=("enter",)),
     "page_trial_after": at(RUNNING + 1, before=("enter",)),
     "page_trial_log": Case(lambda app: app.log_view.has_focus, before=("enter",)),
+    "page_metric": Case(says_that_there_is_one_metric, before=("O",)),
     "page_requeue": gives("requeue", trials=[FAILED], then=("y",), before=("e",)),
     "page_edit": opens(Edit, before=("e",)),
     "page_select": Case(lambda app: app.table.marked == {FAILED}, before=("e",)),

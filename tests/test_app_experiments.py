@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from app_sweep import frame, toasts, until, widths
 from test_app_home import home, names, row, screen, sweep
 from tmux_terminal import start  # noqa: F401 - a fixture
 
-from sweeptui import launch
+from sweeptui import acting, launch
 from sweeptui.cli import main
 from sweeptui.core.errors import UserError
 from sweeptui.core.experiments import Pipeline, StageError, StoreMemory
 from sweeptui.core.experiments.running import Runner
 from sweeptui.core.state import SweepStatus
 from sweeptui.families import sight_experiment
+
+AGAIN = "failed trials that are queued again: 2 of flow.first"
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +144,52 @@ async def test_an_experiment_that_nobody_runs_is_stopped_with_its_sweep(tmp_path
     assert sight_experiment(launch.sweeps_dir(tmp_path) / "cut").label == "stopped"
 
 
+async def test_an_experiment_is_paused_and_goes_on(tmp_path: Path) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def first() -> int:
+        begun.set()
+        assert go.wait(60)
+        return 1
+
+    flow = Pipeline().stage("first", first).through(a=int).stage("second", lambda: 2).through(b=int)
+    runs = threading.Thread(target=experiment, args=(tmp_path, "flow", flow), daemon=True)
+    runs.start()
+    assert begun.wait(60)
+    live = sweep(tmp_path, "flow.first", [0.5, None, None], SweepStatus.RUNNING)
+    live.store.acquire_lease("experiment", ttl_s=60)
+    place = launch.sweeps_dir(tmp_path) / "flow"
+
+    def asked() -> dict[str, Any]:
+        live.store.refresh()
+        return {command.verb: command.args for command in live.store.state.commands.values()}
+
+    async with home(tmp_path) as (app, pilot):
+        app.sweeps.table.select("flow")
+        await pilot.press("p")
+        await until(pilot, lambda: "paused" in row(app, "flow"), "the pause")
+        assert asked() == {"pause": {}}, "what is inside is told as well"
+        go.set()
+        await until(pilot, lambda: sight_experiment(place).stages[-1].state == "done", "the end of what ran")
+        assert [stage.path for stage in sight_experiment(place).stages] == ["first"], "nothing new is begun"
+        await pilot.press("r")
+        await until(pilot, lambda: AGAIN in toasts(app), "the answer")
+        assert asked()["requeue"] == {"trials": [2, 3]}
+        await pilot.press("p")
+        await until(pilot, lambda: "finished" in row(app, "flow"), "the end")
+        await pilot.press("p")
+        await until(pilot, lambda: "flow is finished: only what runs can be paused" in toasts(app), "the refusal")
+        await pilot.press("enter")
+        app.sweeps.table.select("flow.first")
+        await pilot.press("p")
+        await until(pilot, lambda: "told to pause: flow.first" in toasts(app), "the answer")
+        await pilot.press("r")
+        await until(pilot, lambda: toasts(app).count(AGAIN) == 2, "the answer")
+    runs.join(60)
+    live.store.close()
+    assert [stage.path for stage in sight_experiment(place).stages] == ["first", "second"]
+
+
 def test_commands_for_sweeps_say_what_an_experiment_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tree(tmp_path)
     for words in (["best", "mix"], ["kill", "mix", "1"], ["attach", "mix"]):
@@ -149,7 +198,7 @@ def test_commands_for_sweeps_say_what_an_experiment_is(tmp_path: Path, capsys: p
     assert main(["frame", "mix", "--root", os.fspath(tmp_path), "--size", "100x30"]) == 0
     assert "sweeps / mix" in capsys.readouterr().out
     with pytest.raises(UserError, match="there is no experiment 'lone'"):
-        launch.stop_experiment(tmp_path, "lone", kill=False, actor="me")
+        acting.stop_experiment(tmp_path, "lone", kill=False, actor="me")
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")

@@ -21,7 +21,7 @@ from sweeptui.core import handmade
 from sweeptui.core.errors import UserError
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.space import Choice, Constant, Integer, LogUniform, Space, Uniform
-from sweeptui.core.suggesting import Suggestions, history
+from sweeptui.core.suggesting import Suggestions, history, observation
 from sweeptui.core.trial import Trial, TrialStatus
 
 WAITING_JOB = RAN + STARTED + WAIT + REPORT
@@ -232,6 +232,36 @@ def test_an_evaluation_that_was_asked_for_again_is_taken_back(sweep: Sweep) -> N
             "trial_0001 is completed again, as it was",
         ]
     assert sweep.state.trials[1] == before
+
+
+def test_a_stopped_trial_that_is_evaluated_stays_an_observation_at_its_fidelity(sweep: Sweep) -> None:
+    line = '{{\\"step\\": 1, \\"total_steps\\": 9, \\"score\\": -$(basename "$SWEEPTUI_TRIAL_DIR" | tail -c 2)}}'
+    train = f'trap "exit 0" TERM; echo "{line}" >> "$SWEEPTUI_REPORT"; {STARTED}{WAIT}'
+    evaluate = '[ -e "$SIGNS/bad" ] && exit 3; echo "{{\\"score\\": 5}}" >> "$SWEEPTUI_REPORT"'
+    halving = {"name": "asha", "max_epochs": 9, "grace_period": 1, "reduction_factor": 2}
+    tool = sweep.tool(train, evaluate, scheduler=halving, max_trials=2, max_parallel_jobs=2)
+
+    def told(number: int) -> tuple[Any, ...]:
+        trial = sweep.state.trials[number]
+        known = observation(trial, 1.0)
+        assert known is not None
+        return trial.status, trial.score, trial.failure, round(known.fidelity, 3)
+
+    with sweep.running(tool) as running:
+        sweep.until(lambda state: 2 in state.trials and state.trials[2].status is TrialStatus.STOPPED)
+        assert told(2) == ("stopped", -2.0, None, 0.111)
+        assert sweep.ask("evaluate", trials=[2]) == "done: trial_0002 will be evaluated again"
+        sweep.until(lambda state: state.trials[2].status is TrialStatus.STOPPED and state.trials[2].eval_attempt == 1)
+        assert told(2) == ("stopped", 5.0, None, 0.111)
+        (sweep.signs / "bad").touch()
+        sweep.ask("evaluate", trials=[2])
+        sweep.until(lambda state: state.trials[2].status is TrialStatus.STOPPED and state.trials[2].eval_attempt == 2)
+        assert told(2) == ("stopped", -2.0, None, 0.111), "what the training came to is known all the same"
+        assert "its evaluation failed (crashed): " in sweep.state.trials[2].reason
+        (sweep.signs / "bad").unlink()
+        sweep.go()
+        assert running.ending().exit_code == 0
+    assert told(1) == ("completed", 5.0, None, 1.0)
 
 
 def test_what_has_run_since_is_not_taken_back(sweep: Sweep, driver: Driver) -> None:

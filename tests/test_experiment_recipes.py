@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweeptui.acting import pause_experiment, resume_experiment
 from sweeptui.core.errors import UserError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.experiments import (
@@ -294,6 +295,67 @@ def test_stopping_an_experiment_ends_what_is_inside_it_and_it_can_go_on(project:
     gone_on = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
     assert gone_on.stdout.count(": mastered with") == 2, gone_on.stderr
     assert sight_experiment(sweep_path(project, "c")).label == "finished"
+
+
+def test_a_paused_experiment_begins_nothing_and_goes_on_when_it_is_told_to(project: Path) -> None:
+    """Even where its process is killed meanwhile."""
+    waiting = "while epoch < 4:\n    while not Path('go').exists(): time.sleep(0.02)"
+    (project / "work.py").write_text(WORK.replace("while epoch < 4:", waiting))
+    argv = [sys.executable, "flow.py", "curriculum", str(project)]
+    running = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    sweep = sweep_path(project, "c.loop1-0-optimize_task")
+    wait(lambda: list(sweep.glob("trials/*/*.log")))
+    told = sweeptui(project, "pause", "c")
+    assert told.stdout == "told to pause: c, c.loop1-0-optimize_task\n", told.stderr
+    wait(lambda: sight_experiment(sweep_path(project, "c")).label == "paused")
+    wait(lambda: status(sweep) == "paused")
+    (project / "go").touch()
+    wait(lambda: not running_jobs(sweep))
+    assert len(trials(project)["c.loop1-0-optimize_task"]) == 1
+    running.kill()
+    running.communicate()
+    again = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait(lambda: (holder := sight_experiment(sweep_path(project, "c")).holder) is not None and holder.pid == again.pid)
+    assert sight_experiment(sweep_path(project, "c")).label == "paused"
+    wait(lambda: status(sweep) == "paused")
+    assert resume_experiment(project, "c", actor="me") == "told to go on: c.loop1-0-optimize_task, c"
+    said, complaint = again.communicate(timeout=PATIENCE_S)
+    assert said.count(": mastered with") == 2, complaint
+    assert sweeptui(project, "resume", "c").stdout == "c is finished; nothing of it is paused\n"
+    assert pause_experiment(project, "c", actor="me") == "c is finished; nothing of it runs"
+
+
+def wait(true: Any) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def status(sweep: Path) -> str:
+    with closing(SqliteStore.open(sweep / DATABASE, readonly=True)) as store:
+        return store.state.status
+
+
+def running_jobs(sweep: Path) -> bool:
+    with closing(SqliteStore.open(sweep / DATABASE, readonly=True)) as store:
+        return bool(store.state.running_jobs)
+
+
+def test_experiments_are_listed_as_a_tree(project: Path) -> None:
+    CurriculumExperiment("c", tasks=[{}], mastery=0.0, train=["{python}", "work.py", "{overrides}"], trials=1,
+                         optimizer=RandomOptimizer({"x": Uniform(0.0, 1.0)})).run(budget=5)  # fmt: skip
+    assert sweeptui(project, "list").stdout.splitlines()[0].startswith("SWEEP OR EXPERIMENT")
+    experiment, sweep = json.loads(sweeptui(project, "list", "--json").stdout)
+    assert (experiment["name"], experiment["kind"], experiment["inside"], experiment["max_trials"]) == (
+        "c", "experiment", None, 5)  # fmt: skip
+    assert [stage["state"] for stage in experiment["stages"]] == ["done"] * 4
+    assert experiment["counts"]["completed"] == experiment["trial_count"] == 1
+    assert (sweep["kind"], sweep["inside"], sweep["stage"]) == ("sweep", "c", "loop1[0]/optimize_task")
+    name = experiment["name"]
+    (sweep_path(project, name) / "experiment.db").write_bytes(b"no database " * 1000)
+    unreadable, sweep = json.loads(sweeptui(project, "list", "--json").stdout)
+    assert (unreadable["state"], unreadable["kind"], sweep["inside"]) == ("unreadable", "experiment", None)
 
 
 def test_what_is_inside_of_what_is_told_by_names() -> None:

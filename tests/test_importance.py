@@ -16,6 +16,7 @@ from sweeptui.core.analysis import importance as module
 from sweeptui.core.analysis.belief import Belief
 from sweeptui.core.analysis.evidence import Evidence, TooFewTrialsError
 from sweeptui.core.analysis.importance import Importance, importance
+from sweeptui.core.analysis.interactions import interactions
 from sweeptui.core.errors import UserError
 from sweeptui.core.optimizers.base import History
 from sweeptui.core.optimizers.protein.optimizer import ProteinOptimizer
@@ -193,13 +194,27 @@ def test_interactions_are_found_where_there_are_any() -> None:
     def product(params: Any, rng: random.Random) -> float:
         return float((params["a"] - 0.5) * (params["b"] - 0.5) * 4 + params["c"] + rng.gauss(0, 0.02))
 
-    first, *others = Belief(space, evidence(observed(space, product, 60))).interactions()
+    known = evidence(observed(space, product, 60))
+    first, *others = interactions(space, known, Belief(space, known))
     assert first.parameters in (("a", "b"), ("b", "a"))
     assert first.told
     # Variances of 4 (a - 1/2)(b - 1/2) and of c: 1/9 and 1/12.
     assert first.share == pytest.approx((1 / 9) / (1 / 9 + 1 / 12), abs=0.15)
     assert first.low <= first.share <= first.high
     assert all(each.share < 0.05 for each in others)
+
+
+def test_what_models_of_noise_believe_is_not_told() -> None:
+    axes: dict[str, Any] = {name: {"min": 0.0, "max": 1.0} for name in ("a", "b", "c")}
+    space = Space.from_parameters({**axes, "kind": {"values": ["x", "y", "z"]}, "depth": {"values": [1, 2, 3, 4]}})
+    believed = told = 0
+    for seed in range(8):
+        known = evidence(observed(space, lambda _params, rng: rng.gauss(0, 1), 24, seed=seed))
+        belief = Belief(space, known)
+        believed += any(each.told for each in belief.interactions())
+        told += any(each.told for each in interactions(space, known, belief))
+    assert believed >= 2, "the models alone are deceived"
+    assert told < believed
 
 
 def test_predictions_of_what_was_left_out_hold_what_they_promise() -> None:

@@ -12,14 +12,18 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from commandline import Project, until
 from written_sweeps import Written, some_params, usual
 
+from sweeptui import doctor
 from sweeptui.cli import main
+from sweeptui.cli.notify import notify
 from sweeptui.core.errors import UserError
 from sweeptui.core.notifying import NotifyConfig
 from sweeptui.core.state import SweepStatus
 from sweeptui.notices import channels, notifier
+from sweeptui.notices.checks import findings
 from sweeptui.notices.notifier import LOG, Notifier
 from sweeptui.notices.settings import settings
 
@@ -258,3 +262,75 @@ def test_the_desktop_is_told_by_its_own_program(tmp_path: Path, monkeypatch: pyt
     program.chmod(0o755)
     send(event)
     assert (tmp_path / "said").read_text().splitlines() == ["--app-name=sweeptui", "--", "sweeptui: s", "--a new best"]
+
+
+# -- what can be said without sending any
+
+
+def test_what_would_not_arrive_is_said_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    hook = tmp_path / "hook"
+    hook.write_text("#!/bin/sh\n", encoding="utf-8")
+    kept = tmp_path / "kept"
+
+    def said(**given: Any) -> tuple[str, bool]:
+        [found] = findings(NotifyConfig(**given))
+        assert SECRET not in f"{found}"
+        return found.message, bool(found.fix)
+
+    assert said(command=["nowhere", SECRET]) == ("nowhere is not found", True)
+    assert said(command=[str(hook), SECRET])[0].endswith("is there, but is not executable")
+    hook.chmod(0o700)
+    assert said(command=["hook", SECRET]) == (f"runs {hook}", False)
+    assert said(webhook_env="HOOK_URL") == ("webhook_env: the variable HOOK_URL has no URL in it", True)
+    for url, wrong in (
+        (f"https://hooks.example.com/{SECRET}", ""),
+        (f"http://127.0.0.1:80/{SECRET}", ""),
+        (f"http://hooks.example.com/{SECRET}", "whoever is on the way reads it"),
+        (f"https://hooks.example.com:port/{SECRET}", "cannot be parsed"),
+        (f"https:///{SECRET}", "cannot be parsed"),
+        (f"https://hooks.example.com/{SECRET} x", "cannot be parsed"),
+        (f"hooks.example.com/{SECRET}", "has no URL in it"),
+    ):
+        monkeypatch.setenv("HOOK_URL", url)
+        message, bad = said(webhook_env="HOOK_URL")
+        assert wrong in message
+        assert bad is bool(wrong)
+    kept.write_text(f"https://hooks.example.com/{SECRET}\n", encoding="utf-8")
+    kept.chmod(0o644)
+    assert said(webhook_file=str(kept)) == (f"the file {kept} can be read by others", True)
+    kept.chmod(0o600)
+    assert said(webhook_file=str(kept)) == (f"the file {kept} has a URL", False)
+    program = channels.desktop_program()
+    assert said(desktop=True) == (f"{program} is not installed", True)
+    (tmp_path / program).write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / program).chmod(0o700)
+    assert said(desktop=True)[1] is (sys.platform != "darwin")
+
+
+def test_the_doctor_and_notify_say_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.toml"
+    monkeypatch.setattr("sweeptui.folders.config_path", lambda: path)
+    for module in ("sweeptui.notices.settings", "sweeptui.doctor", "sweeptui.cli.notify"):
+        monkeypatch.setattr(f"{module}.config_path", lambda: path)
+
+    def told() -> dict[str, tuple[str, str]]:
+        return {check.name: (check.status, check.message) for check in doctor._notifications()}
+
+    assert told() == {"notifications": ("ok", f"none are set in {path}")}
+    path.write_text('[notify]\ncommand = ["no-such-program"]\nwebhook_env = "HOOK_URL"\n', encoding="utf-8")
+    monkeypatch.setenv("HOOK_URL", f"https://hooks.example.com/{SECRET}")
+    assert told() == {
+        "notify command": ("warn", "no-such-program is not found"),
+        "notify webhook": ("ok", "the variable HOOK_URL has a URL"),
+    }
+    result = CliRunner().invoke(notify, [])
+    assert result.output.splitlines() == [
+        "command, webhook, on best, ended, breaker, disk",
+        "command: no-such-program is not found; install it, or write its whole path",
+        "webhook: the variable HOOK_URL has a URL",
+    ]
+    path.write_text('[notify]\ncomand = ["x"]\n', encoding="utf-8")
+    assert told()["notifications"][0] == "fail"

@@ -58,8 +58,8 @@ class World:
         if scene.sweep not in self._made:
             make = snapshot_sweeps.SWEEPS.get(scene.sweep)
             self._made[scene.sweep] = None if make is None else make(folder)
-            if scene.sweep == "several":
-                snapshot_sweeps.several(folder)
+            if scene.sweep in snapshot_sweeps.FOLDERS:
+                snapshot_sweeps.FOLDERS[scene.sweep](folder)
         return self._made[scene.sweep]
 
 

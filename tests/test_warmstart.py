@@ -153,3 +153,29 @@ def test_another_sweeps_scores_may_be_off() -> None:
     )
     [alone] = optimizer.suggest(History(own), 3)
     assert score(alone.params) < score(suggestion.params)
+
+
+def test_replicates_are_no_trials_and_tell_how_lucky_the_best_was(tmp_path: Path) -> None:
+    noisy = tool("old", 6, {"x": AXIS, "y": AXIS}, method="random", seed=3)
+    luck = 'echo "{{\\"score\\": 0.$(printf %03d $(({seed} % 1000))), \\"cost\\": 1}}" >> "$SWEEPTUI_REPORT"'
+    noisy = noisy.model_copy(update={"train_command": ["/bin/sh", "-c", luck, "sh", "{p:x}", "{p:y}", "{seed}"]})
+    assert prepare("r", noisy, tmp_path).run().exit_code == 0
+    before = {trial.id: trial.score for trial in state_of(tmp_path, "old").trials.values()}
+    Project(tmp_path).run("validate", "old", "--top-k", "1", "--seeds", "2", "--root", str(tmp_path))
+    state = state_of(tmp_path, "old")
+    assert len(state.replicates) == 4, "the best configuration and the default"
+    prepare("r", tool("new", 1, {"x": AXIS, "y": AXIS}, warm_start="old"), tmp_path).run()
+    taken = warmstart.stored(state_of(tmp_path, "new").config)["trials"]
+    assert len(taken) == 6
+    replicated: dict[str, list[float]] = {}
+    for number in state.replicates:
+        trial = state.trials[number]
+        assert trial.score is not None
+        replicated.setdefault(str(trial.provenance["of"]), []).append(trial.score)
+    for number, (params, score, _) in enumerate(taken, start=1):
+        trial = state.trials[number]
+        assert params == trial.params
+        own = [float(before[trial.id] or 0), *replicated.get(trial.id, ())]
+        assert score == pytest.approx(sum(own) / len(own))
+    best = max(before, key=lambda name: before[name] or 0)
+    assert taken[int(best[-4:]) - 1][1] < (before[best] or 0), "the best was lucky"

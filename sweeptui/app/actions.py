@@ -112,6 +112,8 @@ def _any_failed(snapshot: Snapshot | None, _trial: Trial | None) -> str:
 def _evaluable(snapshot: Snapshot | None, trial: Trial | None) -> str:
     if trial is None:
         return _no_trial(snapshot)
+    if trial.status is TrialStatus.STOPPED:
+        return ""
     later = snapshot is not None and any(word != PREPARING for word in snapshot.stages.values())
     if not trial.eval_attempt and not (later and trial.attempt):
         return f"{trial.id} was not evaluated yet: there is no evaluation to repeat"
@@ -257,6 +259,8 @@ ACTIONS = (
            group="Plots"),
     Action("plot_4", ("4",), "", "Plot the scores over a parameter; again: hide it", _plot("PARAMETERS"),
            group="Plots"),
+    Action("plot_5", ("5",), "", "Plot how much each parameter matters, and what is believed along one",
+           _plot("IMPORTANCE"), group="Plots"),
     Action("plot_close", ("escape",), "", "To the table, with the log in place of the plots",
            lambda app: app.plotting.leave(), group="Plots"),
     Action("plot_x", ("X",), "axis", "Time instead of steps; the next parameter",
@@ -269,6 +273,8 @@ ACTIONS = (
            group="In the plots", pane="plots"),
     Action("plot_right", ("l",), "", "To the right, as → does", lambda app: app.plotting.pane.pan(1),
            group="In the plots", pane="plots"),
+    Action("plot_metric", ("M",), "", "Of several metrics, the importance for the next one",
+           lambda app: app.pages.next_metric(), group="In the plots", pane="plots"),
     Action("plot_log", ("y",), "log scale", "Logarithmic scores, or linear ones", lambda app: app.plotting.toggle_log(),
            group="In the plots", pane="plots"),
     Action("plot_reset", ("0",), "all", "All of the plot again", lambda app: app.plotting.pane.reset(),
@@ -324,6 +330,8 @@ ACTIONS = (
            lambda app: app.pages.step(Move.DOWN), group="On a page", pane="trial"),
     Action("page_trial_log", ("l",), "log", "Go to the log of this trial", lambda app: app.pages.open_log(),
            group="On a page", pane="trial"),
+    Action("page_metric", ("M",), "metric", "Of several metrics: what is known of the next one",
+           lambda app: app.pages.next_metric(), group="On a page", pane="optimizer"),
     Action("page_requeue", ("r",), "requeue all", "Try all trials with this error again",
            lambda app: app.pages.requeue_group(), group="On a page", pane="failures", changes=True),
     Action("page_edit", ("R",), "edit", "Try them with other parameters, as new trials",

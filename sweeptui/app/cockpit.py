@@ -29,7 +29,7 @@ from sweeptui.app.gauges import Gauges
 from sweeptui.app.keymap import Keymap
 from sweeptui.app.log.pane import LogPane
 from sweeptui.app.lull import Lull
-from sweeptui.app.messages import EngineEnded, MachineLooked, SnapshotTaken, Told, WatchFailed
+from sweeptui.app.messages import EngineEnded, MachineLooked, OutlookRead, SnapshotTaken, Told, WatchFailed
 from sweeptui.app.news import News
 from sweeptui.app.pages import Pages
 from sweeptui.app.panels import Header, KeyBar, TrialLine
@@ -187,6 +187,7 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self._watcher.close()
+        self.pages.outlook.close()
         if self._gauges is not None:
             self._gauges.close()
 
@@ -291,6 +292,10 @@ class Cockpit(Window[None], inherit_bindings=False):
             return
         for item in self._news.of(message.snapshot, time.monotonic()):
             self.notify(item.text, severity="error" if item.bad else "information", markup=False)
+
+    def on_outlook_read(self, message: OutlookRead) -> None:
+        self.pages.outlook.take(message)
+        self.lay_out()
 
     def on_told(self, message: Told) -> None:
         text = wording.line(message.text)

@@ -33,6 +33,8 @@ HEADER = theme.style(theme.QUIET, bold=True)
 SORTED = theme.style(theme.SKY, bold=True)
 GAP = 2
 MARK = "★"
+TOLD = "✔"
+"""Before the name of a parameter that the trials tell of."""
 MAX_PARAM_WIDTH = 16
 NARROW_TITLE = 8
 TREND = 0.05
@@ -203,8 +205,9 @@ class Columns:
         names = wording.short_names([path for path, _ in layout.params])
         most = NARROW_TITLE if narrow else MAX_PARAM_WIDTH
         for path, by in layout.params:
-            least = max(4, min(most, cell_len(names[path])))
-            columns.append(Column(names[path], _param(path), least, MAX_PARAM_WIDTH, right=True, by=by))
+            title = f"{TOLD}{names[path]}" if path in layout.told else names[path]
+            least = max(4, min(most, cell_len(title)))
+            columns.append(Column(title, _param(path), least, MAX_PARAM_WIDTH, right=True, by=by))
         self.columns = columns
         self.widths = [column.least for column in columns]
         self._titles = [self._title(column, layout) for column in columns]

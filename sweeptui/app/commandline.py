@@ -329,6 +329,28 @@ def _sort_words(app: Cockpit, words: list[str]) -> Iterable[tuple[str, str]]:
     return [(found.name, "") for found in app.table.fields.all]
 
 
+AUTO = "auto"
+
+
+def _prepare_columns(app: Cockpit, words: list[str]) -> Do:
+    if not words:
+        raise UserError(f"write columns and parameters, the first one first: columns lr width; or columns {AUTO}")
+    if words == [AUTO]:
+        return lambda: app.table.put_first(None)
+    paths = {field: path for path, field in app.table.fields.by_param.items()}
+    found = [app.table.fields.find(word) for word in words]
+    for word, field in zip(words, found, strict=True):
+        if field not in paths:
+            raise UserError(f"{word} is no parameter; {hint(word, [each.name for each in paths])}")
+    return lambda: app.table.put_first([paths[field] for field in dict.fromkeys(found)])
+
+
+def _columns_words(app: Cockpit, words: list[str]) -> Iterable[tuple[str, str]]:
+    if len(words) < 2:
+        yield AUTO, "those that the trials tell of first"
+    yield from ((field.name, "") for field in app.table.fields.by_param.values() if field.name not in words[:-1])
+
+
 def _prepare_filter(app: Cockpit, words: list[str]) -> Do:
     if not words:
         return lambda: app.action_act("filter")
@@ -355,6 +377,8 @@ def _all() -> dict[str, LineCommand]:
                     "Make a trial by hand", _prepare_inject, _inject_words),
         LineCommand("set", "set max_trials N | set slots N", "Change a limit", _prepare_set, _set_words),
         LineCommand("sort", "sort [COLUMN [up|down]]", "Sort the table", _prepare_sort, _sort_words),
+        LineCommand("columns", f"columns PARAMETER... | columns {AUTO}", "Which parameters' columns come first",
+                    _prepare_columns, _columns_words),
         LineCommand("filter", "filter [QUERY]", "Show only the trials that a query finds", _prepare_filter,
                     _query_words),
         LineCommand("goto", "goto TRIAL|best|newest", "Go to a trial; its number alone will do",

@@ -38,6 +38,7 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "history": ("plot_2",),
     "cost": ("plot_3",),
     "parameters": ("plot_4",),
+    "importance": ("plot_5",),
     "trial": ("open",),
     "compare": ("compare",),
     "failures": ("failures",),
@@ -103,8 +104,8 @@ def sweep_frame(
         for action in SCREENS[screen]:
             await _still(pilot, looked)
             app.action_act(action)
-        if screen == "optimizer":
-            await _until(pilot, lambda: app.pages.outlook.ends >= 0, 3 * OPTIMIZER_S)
+        if screen in ("optimizer", "importance"):
+            await _until(pilot, lambda: app.pages.outlook.known.ends >= 0, 3 * OPTIMIZER_S)
 
     def looked() -> int:
         """Without a snapshot there is nothing to look at, and a picture that is due is not there yet."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from textual import on, work
 
+from sweeptui.acting import pause_experiment, requeue_failed, resume_experiment, stop_experiment, tell_sweep
 from sweeptui.app import terminal, wording
 from sweeptui.app.faults import complain
-from sweeptui.app.inventory import EXPERIMENT, STAGE, Entry, Inventory
+from sweeptui.app.inventory import EXPERIMENT, STAGE, SWEEP, Entry, Inventory
 from sweeptui.app.messages import Latest
 from sweeptui.app.run import EXIT_FAILED, run_cockpit
 from sweeptui.app.screens.newsweep import NewSweep
@@ -26,7 +27,7 @@ from sweeptui.app.watcher import whoami
 from sweeptui.app.window import Window
 from sweeptui.core.errors import UserError
 from sweeptui.folders import sweeps_dir
-from sweeptui.launch import Session, reopen, stop_experiment, stop_sweep
+from sweeptui.launch import Session, reopen, stop_sweep
 from sweeptui.recipes.find import RecipeInfo, list_recipes
 
 if TYPE_CHECKING:
@@ -149,6 +150,11 @@ class Home(Window[Destination], inherit_bindings=False):
                 self._delete(entry, self.sweeps.table.inside(entry.name))
             case "stop" | "kill" if entry is not None:
                 self._stop(entry, kill=message.action == "kill")
+            case "pause" if entry is not None:
+                self._pause(entry)
+            case "requeue" if entry is not None:
+                inside = [each.name for each in self.sweeps.table.inside(entry.name) if each.kind == SWEEP]
+                self._requeue([*([entry.name] if entry.kind == SWEEP else []), *inside])
 
     @work(thread=True, group="acting", exclusive=True)
     def _resume(self, entry: Entry) -> None:
@@ -168,6 +174,32 @@ class Home(Window[Destination], inherit_bindings=False):
                 said = stop_sweep(self.root, entry.name, kill=kill, actor=whoami())
         except UserError as error:
             self._say(f"{entry.name} was not stopped: {error}", "warning")
+            return
+        self._look_now.set()
+        self._say(said, "information")
+
+    @work(thread=True, group="acting")
+    def _pause(self, entry: Entry) -> None:
+        """Or let it go on, where it is paused."""
+        verb = "resume" if entry.label == "paused" else "pause"
+        try:
+            if entry.kind == EXPERIMENT:
+                act = resume_experiment if verb == "resume" else pause_experiment
+                said = act(self.root, entry.name, actor=whoami())
+            else:
+                said = tell_sweep(self.root, entry.name, verb, actor=whoami())
+        except UserError as error:
+            self._say(f"{entry.name} was not {verb}d: {error}", "warning")
+            return
+        self._look_now.set()
+        self._say(said, "information")
+
+    @work(thread=True, group="acting")
+    def _requeue(self, sweeps: Sequence[str]) -> None:
+        try:
+            said = requeue_failed(self.root, sweeps, actor=whoami())
+        except UserError as error:
+            self._say(str(error), "warning")
             return
         self._look_now.set()
         self._say(said, "information")

@@ -33,6 +33,8 @@ class Layout:
     descending: bool
     metrics: tuple[tuple[str, str], ...] = ()
     """The other metrics of several, each with the name of its field."""
+    told: frozenset[str] = frozenset()
+    """The parameters that the trials tell of, by their full paths."""
 
     @property
     def usual(self) -> bool:
@@ -48,11 +50,16 @@ class Seen:
         self._objectives: Objectives = ()
         self._varied: set[str] = set()
         """The parameters that are not the same in all trials: their columns come first."""
+        self._leading: tuple[str, ...] = ()
+        self.first: tuple[str, ...] | None = None
+        """The parameters whose columns the user wants first; None where the important ones are to be."""
         self._retried = False
         self._slotted = False
 
-    def look(self, snapshot: Snapshot, news: Iterable[Trial]) -> None:
-        """Take in the trials that are new or changed."""
+    def look(self, snapshot: Snapshot, news: Iterable[Trial], *, still: bool = False) -> None:
+        """Take in the trials that are new or changed; `still` while no column may change its place."""
+        if not still:
+            self._leading = snapshot.leading
         self._params = snapshot.params
         self._objectives = snapshot.objectives
         first = snapshot.trials[0].params if snapshot.trials else {}
@@ -64,8 +71,19 @@ class Seen:
             self._slotted = any(snapshot.slots > 1 or slot.get("gpus") or "on" in slot for slot in slots)
 
     def layout(self, room: int, fields: Fields, shown: Arrangement) -> Layout:
-        params = sorted(self._params, key=lambda path: path not in self._varied)
+        first = self._leading if self.first is None else self.first
+        place = {path: index for index, path in enumerate(first)}
+        params = sorted(self._params, key=lambda path: (place.get(path, len(place)), path not in self._varied))
         names = [(path, fields.by_param[path].name) for path in params if path in fields.by_param]
         narrow = room < NARROW
         metrics = tuple(zip((each.name for each in self._objectives[1:]), fields.metrics, strict=False))
-        return Layout(narrow, tuple(names), self._retried, self._slotted, shown.field.name, shown.descending, metrics)
+        return Layout(
+            narrow,
+            tuple(names),
+            self._retried,
+            self._slotted,
+            shown.field.name,
+            shown.descending,
+            metrics,
+            frozenset(self._leading),
+        )

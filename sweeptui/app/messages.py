@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sweeptui.app.gauges import Machine
     from sweeptui.app.log.page import Page
@@ -84,6 +84,17 @@ class Teller(Generic[T]):
         if self._last is None or not self._last.renew(value):
             self._last = self._kind(value)
             self._post(self._last)
+
+
+@dataclass
+class OutlookRead(Message):
+    """What the models make of one of the sweep's metrics; `problem` says why that cannot be said."""
+
+    which: int
+    ends: int
+    trials: int
+    found: Mapping[str, Any] | None
+    problem: str = ""
 
 
 @dataclass

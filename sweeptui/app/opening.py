@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sweeptui.app.leading import Leading
 from sweeptui.app.snapshot import snapshot
 from sweeptui.core.analysis.summary import truth
 from sweeptui.core.errors import UserError
@@ -39,6 +40,7 @@ class Opening:
         self._painted = threading.Event()
         self._found: Snapshot | None = None
         self._taken = False
+        self.leading = Leading()
         threading.Thread(target=self._look, name="opening", daemon=True).start()
 
     def first(self) -> Snapshot | None:
@@ -68,7 +70,8 @@ class Opening:
             trials = tuple(state.trials.values())
             best, runner_up = (*found.best, None, None)[:2]
             first = snapshot(state, at=self._clock(), label=label, best=best, trials=trials, spent=found.spent)
-            self._found = replace(first, holder=holder, runner_up=runner_up, older=found.older)
+            first = replace(first, holder=holder, runner_up=runner_up, older=found.older)
+            self._found = replace(first, leading=self.leading.order(first))
         except UserError:  # what is wrong is found again where all is read, and said there
             pass
         finally:

@@ -14,6 +14,7 @@ from sweeptui.app import wording
 from sweeptui.app.dialogs import Ask, Choice
 from sweeptui.app.messages import Told
 from sweeptui.app.moves import Move
+from sweeptui.app.outlook import Outlooks
 from sweeptui.app.screens.page import Page
 from sweeptui.app.table import Follow
 from sweeptui.core.files import Files
@@ -21,7 +22,6 @@ from sweeptui.core.files import Files
 if TYPE_CHECKING:
     from sweeptui.app.cockpit import Cockpit
     from sweeptui.app.screens.edit import Edited
-    from sweeptui.app.screens.optimizer import Known
     from sweeptui.app.screens.usage import Sampler
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.trial import Trial
@@ -36,15 +36,9 @@ class Pages:
         self._app = app
         self._folder = folder
         self._files = Files(folder)
+        self.outlook = Outlooks(folder, app.post_message)
         self._left: tuple[int | None, Follow] = (None, Follow.OFF)
         """The trial that the table was on when a page was opened, and what it followed."""
-
-    @cached_property
-    def outlook(self) -> Known:
-        """What the optimizer page shows, kept while nothing more is known."""
-        from sweeptui.app.screens.optimizer import Known  # noqa: PLC0415
-
-        return Known()
 
     @cached_property
     def _sampler(self) -> Sampler:
@@ -157,7 +151,16 @@ class Pages:
     def optimizer(self) -> None:
         from sweeptui.app.screens.optimizer import OptimizerPage  # noqa: PLC0415
 
-        self._push(OptimizerPage(self._folder, self.outlook))
+        self._push(OptimizerPage(self.outlook))
+
+    def next_metric(self) -> None:
+        """Show what is known of the next metric, on the optimizer page or in the plots."""
+        app = self._app
+        if app.snapshot is None:
+            return
+        if why := self.outlook.next_metric(app.snapshot):
+            app.notify(why, severity="warning", markup=False)
+        app.lay_out()
 
     def copy(self) -> None:
         """The best configuration, or the selected trial's; on the page of a trial that one first."""

@@ -89,6 +89,8 @@ class Snapshot:
     """Which moment of the past it is; None for now."""
     stages: Mapping[Stage, str] = field(default_factory=dict)
     """What a trial is said to do in the stages that the recipe adds, as `words_of` has it."""
+    leading: tuple[str, ...] = ()
+    """The parameters that the trials tell of, the most important first."""
     disk: str = ""
     """Why nothing is launched for want of disk space."""
 

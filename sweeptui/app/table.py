@@ -27,7 +27,7 @@ from sweeptui.app.query import QueryError, parse
 from sweeptui.app.rows import GUTTER, Key, Lines, Look, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from textual.events import Click, MouseScrollDown, MouseScrollUp
     from textual.geometry import Region
@@ -90,12 +90,17 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._snapshot = snapshot
         self._learn_fields(snapshot)
         news = self.shown.take(snapshot)
-        self._seen.look(snapshot, news)
+        # A column that is scrolled to is being read, and so is one that it is sorted by.
+        self._seen.look(snapshot, news, still=self._lines.left > 0 or self.shown.field in self._swept)
         self._place_cursor()
         if self._lay_out() or not len(self.shown):
             self.refresh()
         else:
             self._repaint_changed()
+
+    @property
+    def _swept(self) -> Collection[Field]:
+        return self.fields.by_param.values()
 
     def tick(self) -> None:
         """A second has passed."""
@@ -222,6 +227,11 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         """The columns that it can be sorted by, with their fields."""
         found = [(column.title, self.fields.named(column.by)) for column in self._lines.columns if column.by]
         return [(title, field) for title, field in found if field is not None]
+
+    def put_first(self, params: Sequence[str] | None) -> None:
+        """Have the columns of these parameters, by their paths, before the others; None: of the important ones."""
+        self._seen.first = None if params is None else tuple(params)
+        self._rearranged()
 
     def reverse(self) -> None:
         self.sort_by(self.shown.field.name)

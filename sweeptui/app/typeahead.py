@@ -33,41 +33,23 @@ class TypeAhead:
         self._app = app
         self._send = send
         self._keys: deque[Key] = deque()
-        self._waits = False
-        self._taker: MessagePump | None = None
-        """Whose key the last one was."""
+        self.busy = False
+        """A key is on its way, or a screen is being opened."""
         self._turn = 0
 
     async def type(self, key: Key) -> None:
         self._keys.append(key)
-        if not self._waits:
-            self._waits = True
+        if not self.busy:
+            self.busy = True
             await self._go_on()
 
     async def _go_on(self) -> None:
-        """Send the next key, once the last one has been taken and what it opens is there."""
-        self._turn += 1
-        if self._taker is not None:
-            self._app.set_timer(ANSWER_S, partial(self._taken, self._turn))
-            await self._follow(self._taker, self._turn, ROUNDS)
+        if not self._keys:
+            self.busy = False
         elif self._app.screen.is_mounted:
             await self._next()
         else:
             self._app.set_timer(MOUNT_S, self._look)
-
-    async def _follow(self, pump: MessagePump, turn: int, rounds: int) -> None:
-        """Go the way of the key, behind it: from the widget that it was sent to up to the app."""
-        if pump._parent is not None:
-            pump.call_later(self._follow, pump._parent, turn, rounds)
-        elif rounds > 1 and self._taker is not None:
-            pump.call_later(self._follow, self._taker, turn, rounds - 1)
-        else:
-            pump.call_later(self._taken, turn)
-
-    async def _taken(self, turn: int) -> None:
-        if turn == self._turn and self._taker is not None:
-            self._taker = None
-            await self._go_on()
 
     async def _look(self) -> None:
         if self._app.screen.is_mounted:
@@ -76,9 +58,25 @@ class TypeAhead:
             self._app.set_timer(MOUNT_S, self._look)
 
     async def _next(self) -> None:
-        key = self._keys.popleft()
-        self._taker = self._app.focused or self._app.screen
-        await self._send(key)
-        self._waits = bool(self._keys)
-        if self._waits:
+        """Send a key, and go on once it was taken and what it opens is there."""
+        self._turn += 1
+        taker = self._app.focused or self._app.screen
+        await self._send(self._keys.popleft())
+        self._app.set_timer(ANSWER_S, partial(self._taken, self._turn))
+        await self._follow(taker, taker, self._turn, ROUNDS)
+
+    async def _follow(self, pump: MessagePump, taker: MessagePump, turn: int, rounds: int) -> None:
+        """Go the way of the key, behind it: from the widget that it was sent to up to the app."""
+        if pump._parent is not None:
+            posted = pump.call_later(self._follow, pump._parent, taker, turn, rounds)
+        elif rounds > 1:
+            posted = pump.call_later(self._follow, taker, taker, turn, rounds - 1)
+        else:
+            posted = pump.call_later(self._taken, turn)
+        if not posted:  # its screen is closed, by this key
+            self._app.call_later(self._taken, turn)
+
+    async def _taken(self, turn: int) -> None:
+        if turn == self._turn and self.busy:
+            self._turn += 1
             await self._go_on()

@@ -360,7 +360,7 @@ class Watcher:
         ):
             return
         self._dirty = False
-        self._shown = replace(
+        shown = replace(
             snapshot(
                 store.state,
                 at=self._clock() if past is None else past.at,
@@ -379,6 +379,7 @@ class Watcher:
             mirror=mirror,
             past=past,
         )
+        self._shown = replace(shown, leading=self.opening.leading.order(shown))
         self._teller.tell(self._shown)
 
     def _wanted_curves(self, store: View) -> Mapping[int, Curve]:

@@ -47,11 +47,11 @@ class Window(Faulty[R], Generic[R], inherit_bindings=False):
         self.register_theme(THEME)
         self.utf8 = speaks_utf8() if utf8 is None else utf8
         self._ascii = AsciiOnly()
-        self._typed = TypeAhead(self, super().on_event)
+        self.typed = TypeAhead(self, super().on_event)
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key) and not event.is_forwarded:
-            await self._typed.type(event)
+            await self.typed.type(event)
         else:
             await super().on_event(event)
 

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("sweeptui.cli.attach:replay", "Play a sweep's past in the cockpit."),
     "serve": ("sweeptui.cli.serve:serve", "Show a sweep's cockpit in the browser."),
     "frame": ("sweeptui.cli.frame:frame", "Print or draw one frame of the cockpit."),
-    "list": ("sweeptui.cli.read:list_", "List the sweeps and their state."),
+    "list": ("sweeptui.cli.listing:list_", "List the sweeps and experiments and their state."),
     "show": ("sweeptui.cli.read:show", "Show a sweep's trials."),
     "logs": ("sweeptui.cli.read:logs", "Print or follow a trial's log."),
     "best": ("sweeptui.cli.best:best", "Print the best configurations, ready to use."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweeptui.acting import pause_experiment, resume_experiment, stop_experiment
 from sweeptui.cli.options import (
     PairsCommand,
     WholeNumber,
@@ -23,7 +24,7 @@ from sweeptui.core.analysis.summary import json_line
 from sweeptui.core.errors import UserError
 from sweeptui.core.space import Space
 from sweeptui.folders import existing_sweep, is_experiment
-from sweeptui.launch import steward, stop_experiment
+from sweeptui.launch import steward
 from sweeptui.survey import open_sweep
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @trials_argument(required=False)
 @_shared
 def pause(sweep: str, trials: tuple[str, ...], **how: Any) -> int:
-    """Pause trials. Without TRIAL the whole sweep: what runs goes on, nothing new is started."""
+    """Pause trials. Without TRIAL the whole sweep, or experiment: what runs goes on, nothing new is started."""
+    if not trials and is_experiment(how["root"], sweep):
+        return _told(sweep, pause_experiment(how["root"], sweep, actor=_actor()), as_json=how["as_json"])
     return _ask(sweep, "pause", {"trials": parse_trials(trials)} if trials else {}, **how)
 
 
@@ -58,7 +61,9 @@ def pause(sweep: str, trials: tuple[str, ...], **how: Any) -> int:
 @trials_argument(required=False)
 @_shared
 def resume(sweep: str, trials: tuple[str, ...], **how: Any) -> int:
-    """Resume paused trials. Without TRIAL the whole sweep."""
+    """Resume paused trials. Without TRIAL the whole sweep, or experiment."""
+    if not trials and is_experiment(how["root"], sweep):
+        return _told(sweep, resume_experiment(how["root"], sweep, actor=_actor()), as_json=how["as_json"])
     return _ask(sweep, "resume", {"trials": parse_trials(trials)} if trials else {}, **how)
 
 
@@ -122,8 +127,7 @@ def stop(sweep: str, kill_trials: bool, **how: Any) -> int:
     """End a sweep: nothing new is started, running trials finish. Of an experiment: all that its stages run."""
     if is_experiment(how["root"], sweep):
         said = stop_experiment(how["root"], sweep, kill=kill_trials, actor=_actor())
-        click.echo(json_line({"name": sweep, "result": said}) if how["as_json"] else said)
-        return 0
+        return _told(sweep, said, as_json=how["as_json"])
     return _ask(sweep, "stop", {"kill": kill_trials}, **how)
 
 
@@ -139,6 +143,12 @@ def set_(sweep: str, max_trials: int | None, max_parallel_jobs: int | None, **ho
     if not args:
         raise click.UsageError("set needs --max-trials or --max-parallel-jobs, or both")
     return _ask(sweep, "set", args, **how)
+
+
+def _told(experiment: str, said: str, *, as_json: bool) -> int:
+    """Print what an experiment and all inside it were told."""
+    click.echo(json_line({"name": experiment, "result": said}) if as_json else said)
+    return 0
 
 
 def _settings(root: Path, sweep: str, words: tuple[str, ...]) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def importance_(
 def _look(space: Space, evidence: Evidence, evaluators: tuple[str, ...], seed: int, *, asked: bool) -> Findings:
     """Raises `TooFewTrialsError`, and `UserError` where nothing can be said by any evaluator."""
     from sweeptui.core.analysis.belief import Belief  # noqa: PLC0415 - the models' libraries are not for every command
+    from sweeptui.core.analysis.interactions import interactions  # noqa: PLC0415
 
     found = Findings(evidence)
     for name in evaluators:
@@ -106,7 +107,7 @@ def _look(space: Space, evidence: Evidence, evaluators: tuple[str, ...], seed: i
             found.refused.append((name, str(error)))
     belief = Belief(space, evidence, seed=seed)
     found.lengthscales = belief.lengthscales
-    found.interactions = belief.interactions()
+    found.interactions = interactions(space, evidence, belief, seed=seed)
     found.slices = belief.slices()
     return found
 

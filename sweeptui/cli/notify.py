@@ -10,6 +10,7 @@ from sweeptui.cli.options import root_option
 from sweeptui.core.errors import UserError
 from sweeptui.folders import config_path
 from sweeptui.notices.channels import Undelivered, channels
+from sweeptui.notices.checks import findings
 from sweeptui.notices.settings import settings
 
 EXIT_FAILED = 1
@@ -29,6 +30,8 @@ def notify(*, test: bool, root: object) -> int:  # noqa: ARG001 - every command 
         raise UserError(f"{config_path()} says nothing of notifications; write a table [notify] with command = [...]")
     if not test:
         click.echo(f"{', '.join(ways)}, on {', '.join(config.on)}")
+        for channel, message, fix in findings(config):
+            click.echo(f"{channel}: {message}" + (f"; {fix}" if fix else ""))
         return 0
     event = {"event": "test", "sweep": "test", "message": "sweeptui can reach you", "at": time.time()}
     failed = False

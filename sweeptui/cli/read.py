@@ -1,4 +1,4 @@
-"""`list`, `show` and `logs`: what sweeps there are and what became of their trials."""
+"""`show` and `logs`: what became of a sweep's trials."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweeptui.cli.complete import TrialName
+from sweeptui.cli.listing import holder_name, print_table
 from sweeptui.cli.options import (
     WholeNumber,
     at_option,
@@ -18,65 +19,22 @@ from sweeptui.cli.options import (
     sweep_to_read,
 )
 from sweeptui.core import warmstart
-from sweeptui.core.analysis.summary import json_line, show_json, sweep_json, truth, unreadable_json
+from sweeptui.core.analysis.summary import json_line, show_json, truth
 from sweeptui.core.ansi import sanitize
 from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.logs import LogTail, colours_wanted
 from sweeptui.core.moments import said
 from sweeptui.core.stores.wandb.book import standing
-from sweeptui.folders import sweeps_dir
-from sweeptui.survey import any_alive, open_sweep, sight, sightings
+from sweeptui.survey import any_alive, open_sweep, sight
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from sweeptui.core.stores.sqlite import SqliteStore
     from sweeptui.core.trial import Job, Trial
 
 FOLLOW_INTERVAL_S = 0.2
-
-
-@click.command("list")
-@json_option
-@root_option
-def list_(*, as_json: bool, root: Path) -> int:
-    """List the sweeps and their state."""
-
-    found = sightings(sweeps_dir(root))
-    if as_json:
-        shapes = [
-            unreadable_json(seen.name, str(seen.folder), seen.problem)
-            if seen.state is None
-            else sweep_json(seen.state, label=seen.label, path=str(seen.folder), holder=_holder(seen.holder))
-            for seen in found
-        ]
-        click.echo(json_line(shapes))
-        return 0
-    if not found:
-        click.echo(f"no sweeps in {sweeps_dir(root)}; start one with: sweeptui RECIPE")
-        return 0
-    rows = [("SWEEP", "STATE", "TRIALS", "DONE", "FAILED", "BEST", "RUN BY")]
-    for seen in found:
-        if seen.state is None:
-            rows.append((seen.name, seen.label, "", "", "", "", seen.problem))
-            continue
-        shape = sweep_json(seen.state, label=seen.label, path="", holder=_holder(seen.holder))
-        counts, best = shape["counts"], shape["best"]
-        rows.append(
-            (
-                seen.name,
-                seen.label,
-                f"{shape['trial_count'] - shape['replicates']}/{shape['max_trials']}",
-                str(counts["completed"] + counts["stopped"]),
-                str(counts["failed"] + counts["killed"]),
-                "-" if best is None else f"{best['score']!r} ({best['id']})",
-                shape["holder"] or "",
-            )
-        )
-    _table(rows)
-    return 0
 
 
 @click.command()
@@ -94,7 +52,7 @@ def show(*, sweep: str, at: str | None, as_json: bool, root: Path) -> int:
         else:
             seen = sight(folder, store)
             jobs = [job for number in store.state.trials for job in store.jobs(number)]
-            shape = show_json(store.state, jobs, label=seen.label, path=str(folder), holder=_holder(seen.holder))
+            shape = show_json(store.state, jobs, label=seen.label, path=str(folder), holder=holder_name(seen.holder))
         taken_over = warmstart.told(store.state.config)
     if as_json:
         click.echo(json_line(shape))
@@ -120,7 +78,7 @@ def show(*, sweep: str, at: str | None, as_json: bool, root: Path) -> int:
                 trial["reason"],
             )
         )
-    _table(rows)
+    print_table(rows)
     if shape["best"]:
         click.echo(f"\nbest: {shape['best']['id']} with {shape['best']['score']!r}; more with: sweeptui best {sweep}")
     return 0
@@ -210,14 +168,3 @@ def _next_job(store: SqliteStore, number: int, stage: str | None, shown: set[int
         if trial.status.terminal or lease is None or not lease.alive:
             return None
         time.sleep(FOLLOW_INTERVAL_S)
-
-
-def _holder(lease: object) -> str | None:
-    return None if lease is None else str(lease)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
-        click.echo("  ".join([*cells, row[-1]]).rstrip())

@@ -16,7 +16,7 @@ from sweeptui.core.flow import Flow
 from sweeptui.core.ingest import afresh
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.state import SweepStatus, before_it_was_queued
-from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus
+from sweeptui.core.trial import Job, JobOutcome, JobState, Trial, TrialStatus, training_was_stopped
 from sweeptui.core.validating import Asked, missing
 
 if TYPE_CHECKING:
@@ -198,9 +198,10 @@ class Commands:
         return f"{trial.id} is queued again{_later(tx)}", [self._reconsider]
 
     def _evaluate(self, tx: Transaction, tool: SweepTool, trial: Trial, who: str) -> tuple[str, list[Effect]]:
-        ended = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED)
-        late = Flow.of(tool).late_stages
-        if trial.status not in ended or not any(job.stage in late for job in self._store.jobs(trial.number)):
+        flow, jobs = Flow.of(tool), self._store.jobs(trial.number)
+        # A training that was stopped may be evaluated all the same, once or again.
+        possible = bool(flow.late) if training_was_stopped(jobs) else any(job.stage in flow.late_stages for job in jobs)
+        if not trial.status.terminal or not possible:
             raise _RefusedError(f"{trial.id} is {trial.status}; there is no finished evaluation to repeat")
         self._again(tx, tool, trial, TrialStatus.TRAINED, f"evaluation asked for again {who}")
         return f"{trial.id} will be evaluated again{_later(tx)}", [self._reconsider]

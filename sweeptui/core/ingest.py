@@ -15,7 +15,16 @@ from sweeptui.core.flow import DUE, Flow
 from sweeptui.core.objectives import number_in
 from sweeptui.core.promises import kept_promises
 from sweeptui.core.reports import LogReader, ParsedReport, ReportReader
-from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Report, Stage, TrialStatus
+from sweeptui.core.trial import (
+    FailureKind,
+    Job,
+    JobOutcome,
+    JobState,
+    Report,
+    Stage,
+    TrialStatus,
+    training_was_stopped,
+)
 from sweeptui.core.wandb_log import load_records, run_folders
 from sweeptui.core.wandb_source import Question, WandbReader, is_online
 
@@ -285,6 +294,11 @@ class Ingest:
             return {"status": again, "reason": f"will be tried again ({left} left for {outcome}): {reason}"}
         if step.given.may_fail:
             return self._done(tx, job, f"goes on without {step.title}: {reason}", reached)
+        if late and training_was_stopped(self._store.jobs(job.trial)):
+            # What the training came to is known, whatever became of its evaluation.
+            trained = [each.score for each in self._store.reports(job.trial, Stage.TRAIN) if each.score is not None]
+            score = trained[-1] if trained else None
+            return self._stopped(trial, f"its evaluation failed ({outcome}): {reason}", score)
         return {"status": TrialStatus.FAILED, "failure": outcome.failure, "reason": reason}
 
     def _done(self, tx: Transaction, job: Job, reason: str, reached: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,6 +315,9 @@ class Ingest:
             fields["score"] = reached["score"]
         if flow.left(jobs, trial.requeued_after_job):
             return {**fields, "status": TrialStatus.TRAINED}
+        if jobs and training_was_stopped(jobs):
+            stopped = self._stopped(trial, f"{reason}, of a training that was stopped", fields.get("score"))
+            return {**fields, **stopped}
         return {**fields, "status": TrialStatus.COMPLETED, "failure": None}
 
     def _stopped(self, trial: Trial, reason: str, score: float | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
@@ -131,7 +131,7 @@ TRANSITIONS: Mapping[TrialStatus, frozenset[TrialStatus]] = {
     # Requeue (a new attempt), or only a new evaluation of what was trained.
     _S.COMPLETED: frozenset({_S.PENDING, _S.TRAINED}),
     _S.FAILED: frozenset({_S.PENDING, _S.TRAINED}),
-    _S.STOPPED: frozenset({_S.PENDING}),
+    _S.STOPPED: frozenset({_S.PENDING, _S.TRAINED}),
     _S.KILLED: frozenset({_S.PENDING, _S.TRAINED}),
 }
 
@@ -277,3 +277,9 @@ class Observation:
     """Share of the full training that was done: 1 unless a scheduler stopped it early."""
     scores: tuple[float, ...] = ()
     """With several objectives, the value of each, `score` being that of the first; empty with one."""
+
+
+def training_was_stopped(jobs: Iterable[Job]) -> bool:
+    """Whether a scheduler ended the newest training among a trial's jobs: a whole one it was not, evaluated or not."""
+    trainings = [job for job in jobs if job.stage is Stage.TRAIN]
+    return bool(trainings) and max(trainings, key=lambda job: job.id).outcome is JobOutcome.STOPPED

@@ -3,6 +3,8 @@
 Copies, so that the new sweep is a function of its own store alone, whatever becomes of the other. The policy:
 
 - Only completed trials with a finite score; goal and metric must be the same.
+- Replicates are no trials: they say how noisy a configuration is. A trial that was validated has the mean of its own
+  score and theirs, as the best of many trials would flatter itself in the new sweep, too.
 - A parameter that both search is taken as it is. A trial outside the new range of one is left out.
 - A parameter that only the other sweep searched (or that is fixed now) is dropped: the trial is taken as it would be
   without it, and the model learns how far scores are off for it.
@@ -15,6 +17,7 @@ How far the scores hold in the new sweep is not decided here: `History.prior` te
 from __future__ import annotations
 
 import math
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.errors import UserError
@@ -89,19 +92,37 @@ def _translated(trials: Mapping[int, Trial], tool: SweepTool) -> tuple[list[list
     """The trials as points of the new space, oldest first, and how many lie outside."""
     space, centre = tool.space, tool.space.center()
     kept, left_out = [], 0
+    again = _repeated(trials)
     for number in sorted(trials):
         trial = trials[number]
-        seen = observation(trial, trial.cost or 0.0)
-        if seen is None or seen.fidelity < 1 or not math.isfinite(seen.score):
+        seen = _complete(trial)
+        if seen is None or trial.is_replicate:
             continue
+        score = fmean([seen.score, *again.get(trial.id, ())])
         taken = {axis: trial.params[axis] for axis in space.axes if axis in trial.params}
         params = {axis: value for axis, value in {**centre, **taken}.items() if axis in space.names}
         params = space.existing(space.full(params))
         if space.contains(params):
-            kept.append([params, seen.score, trial.cost])
+            kept.append([params, score, trial.cost])
         else:
             left_out += 1
     return kept, left_out
+
+
+def _complete(trial: Trial) -> Observation | None:
+    """What a whole training of its showed; None where it had none."""
+    seen = observation(trial, trial.cost or 0.0)
+    return None if seen is None or seen.fidelity < 1 or not math.isfinite(seen.score) else seen
+
+
+def _repeated(trials: Mapping[int, Trial]) -> dict[str, list[float]]:
+    """The scores of the replicates of each trial, by its id."""
+    found: dict[str, list[float]] = {}
+    for number in sorted(trials):
+        trial = trials[number]
+        if trial.is_replicate and (seen := _complete(trial)) is not None:
+            found.setdefault(str(trial.provenance.get("of")), []).append(seen.score)
+    return found
 
 
 def _chosen(kept: list[list[Any]], goal: str) -> list[list[Any]]:

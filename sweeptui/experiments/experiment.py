@@ -74,6 +74,7 @@ def _run(pipeline: Pipeline, scope: Scope, folder: Path, inputs: dict[str, Any],
         scope.entered(),
     ):
         scope.check = memory.check
+        memory.say = scope.tell
         return Runner(pipeline, inputs, _Told(memory, scope)).run()
 
 

@@ -14,6 +14,7 @@ import os
 import signal
 import statistics
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
-from sweeptui.experiments.scope import current, share
+from sweeptui.experiments.budget import release, reserve
+from sweeptui.experiments.scope import current
 from sweeptui.launch import prepare
 from sweeptui.recipes.settings import parse_settings
 from sweeptui.reporting import report
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from sweeptui.launch import Session
 
 EXIT_ENDED = 128 + signal.SIGTERM
+LOOK_S = 0.5
+"""Between two looks at whether a paused experiment goes on."""
 
 
 class Sweeps:
@@ -64,15 +68,19 @@ class Sweeps:
         if len(self.scores) >= repeats:
             self._report(repeats)
         while len(self.scores) < repeats and not self.asked_to_end:
+            if self._scope.paused():
+                time.sleep(LOOK_S)
+                continue
             number = len(self.scores) + 1
             name = f"{self._name}-{number}"
             fields = {**self._tool, "sweep_name": name, "seed": self._tool.get("seed", 0) + number}
-            fields["max_trials"] = share(fields["max_trials"], name, self._scope)
+            fields["max_trials"] = reserve(self._scope, name, fields["max_trials"])
             if self._chained and self._last is not None:
                 fields["warm_start"] = self._last
             self._session = prepare(None, SweepTool.from_json(fields), self._scope.root, label="experiment")
             if self.asked_to_end or self._session.run().status is SweepStatus.INTERRUPTED:
                 return
+            release(self._scope, name)
             self.scores.append(self._best(self._session))
             self._last = name
             self._report(repeats)

@@ -21,8 +21,8 @@ SETTINGS: Mapping[str, Any] = {"method": Choice(["bayes", "random", "sobol"]), "
 BASE = "base.json"
 GRACE_S = 30.0
 """For a sweep that is told to end: its own trials have their own time for a last checkpoint."""
-RETRIES = {"crashed": 1}
-"""A sweep whose process was killed goes on with its own trials."""
+RETRIES = {"crashed": 1, "out_of_memory": 1}
+"""A sweep whose process was killed goes on with its own trials; SIGKILL is taken for a lack of memory."""
 
 
 class MetaExperiment(Experiment):

@@ -1,4 +1,4 @@
-"""Where an experiment runs: inside which other one, in which of its stages, and with how much of its budget."""
+"""Where an experiment runs: inside which other one, and in which of its stages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pathlib import Path
 
 from sweeptui.core.errors import UserError
 from sweeptui.core.experiments.running import STAGE
+from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.families import within
-from sweeptui.folders import DATABASE, sweep_names, sweep_path
+from sweeptui.folders import EXPERIMENT_DATABASE, sweep_path
 
 VARIABLE = "SWEEPTUI_EXPERIMENT"
 """In the environment of a training that runs experiments itself: those that it is inside of."""
@@ -56,18 +57,17 @@ class Scope:
         elif self.parent is not None:
             self.parent.tell(line)
 
-    def left(self, beside: str = "") -> int | None:
-        """What is left of the budget here and in every experiment around this one, besides what `beside` has used."""
-        outer = self.parent.left(beside) if self.parent is not None else None
-        if self.budget is None:
-            return outer
-        used = sum(
-            _trials(self.root, name)
-            for name in sweep_names(self.root)
-            if name.startswith(f"{self.name}.") and name != beside
-        )
-        here = max(0, self.budget - used)
-        return here if outer is None else min(here, outer)
+    def paused(self) -> bool:
+        """Whether a user has paused this experiment or one around it, as their stores say."""
+        with (
+            contextlib.suppress(UserError),
+            contextlib.closing(
+                SqliteStore.open(sweep_path(self.root, self.name) / EXPERIMENT_DATABASE, readonly=True)
+            ) as store,
+        ):
+            if store.state.status is SweepStatus.PAUSED:
+                return True
+        return self.parent is not None and self.parent.paused()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -107,26 +107,3 @@ def _around_this_process() -> Scope | None:
     for name, budget in reversed(found["scopes"]):
         scope = Scope(name, Path(found["root"]), budget, scope)
     return scope
-
-
-def share(budget: int | None, name: str, scope: Scope | None) -> int | None:
-    """How many trials a sweep called `name` may make, which asks for `budget`.
-
-    Raises `UserError` where none is left.
-    """
-    left = scope.left(beside=name) if scope is not None else None
-    if left == 0:
-        assert scope is not None
-        raise UserError(f"experiment {scope.name}: its budget is used up; run it with a larger one to go on")
-    if left is None:
-        return budget
-    return left if budget is None else min(budget, left)
-
-
-def _trials(root: Path, name: str) -> int:
-    with (
-        contextlib.suppress(UserError),
-        contextlib.closing(SqliteStore.open(sweep_path(root, name) / DATABASE, readonly=True)) as store,
-    ):
-        return store.state.last_trial
-    return 0

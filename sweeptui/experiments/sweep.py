@@ -23,9 +23,10 @@ from sweeptui.core.experiments.contracts import Fields
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.template import literal
+from sweeptui.experiments.budget import release, reserve
 from sweeptui.experiments.experiment import watched
 from sweeptui.experiments.optimizers import Optimizer, ProteinOptimizer
-from sweeptui.experiments.scope import Scope, current, share
+from sweeptui.experiments.scope import Scope, current
 from sweeptui.launch import prepare
 from sweeptui.recipes.find import find_recipe
 
@@ -176,18 +177,28 @@ class SweepExperiment:
     def _run(self, name: str | None, root: Path, budget: int | None, scope: Scope | None, watch: bool) -> SweepResults:
         if scope is not None:
             scope.check()
-        budget = share(budget, name or "", scope)
+        self.tool(name, budget)  # what is wrong is found before anything is reserved
+        budget = reserve(scope, name or "", budget)
+        try:
+            found = self._searched(name, root, budget, watch)
+        except Exception:
+            release(scope, name or "")
+            raise
+        release(scope, name or "")
+        if scope is not None:
+            scope.tell(
+                f"{found['name']}: {found['status']} after {len(found['trials'])} trials, best {found['best_score']}"
+            )
+        return found
+
+    def _searched(self, name: str | None, root: Path, budget: int | None, watch: bool) -> SweepResults:
+        """Raises KeyboardInterrupt where it was interrupted: it may go on, and what it has reserved stays so."""
         session = prepare(None, self.tool(name, budget), root, label="experiment")
         with _stopped_by_ctrl_c(session), watched(session.name, root) if watch else contextlib.nullcontext():
             end = session.run()
         if end.status is SweepStatus.INTERRUPTED:
             raise KeyboardInterrupt
-        found = results(session)
-        if scope is not None:
-            scope.tell(
-                f"{session.name}: {found['status']} after {len(found['trials'])} trials, best {found['best_score']}"
-            )
-        return found
+        return results(session)
 
 
 def results(session: Session) -> SweepResults:

@@ -132,12 +132,16 @@ def _webhook(config: NotifyConfig, event: Mapping[str, Any]) -> None:
         raise Undelivered(f"the server was not reached ({type(error).__name__})") from None
 
 
+def desktop_program() -> str:
+    return "osascript" if sys.platform == "darwin" else "notify-send"
+
+
 def _desktop(event: Mapping[str, Any]) -> None:
     title, message = f"sweeptui: {event['sweep']}", str(event["message"])
     if sys.platform == "darwin":
-        argv = ["osascript", "-e", _SCRIPT, title, message]
+        argv = [desktop_program(), "-e", _SCRIPT, title, message]
     else:
-        argv = ["notify-send", "--app-name=sweeptui", "--", title, message]
+        argv = [desktop_program(), "--app-name=sweeptui", "--", title, message]
     if shutil.which(argv[0]) is None:
         raise Undelivered(f"{argv[0]} is not installed", lasting=True)
     _run(argv, "", {})

@@ -6,6 +6,7 @@ The decisions are the engine's own: the same `decide` on the same view, fed repo
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -95,6 +96,8 @@ class Simulator:
         plan = scheduler.plan(task.goal)
         self.outcome = Outcome(self.state, None if plan is None else Rungs(plan, task.goal))
         self.may_create = True
+        self.paused = False
+        """Nothing is begun; what runs runs on."""
         self._curves: dict[int, Sequence[tuple[float, float]]] = {}
         self._events: list[tuple[float, int, int, int]] = []
         """(when, a number that tells equal times apart, the job, the epoch that it has done then)."""
@@ -126,10 +129,24 @@ class Simulator:
         job = self.state.jobs[job_id]
         if job.state is JobState.ENDED:
             return
-        self._report(job, epoch)
-        if epoch >= len(self._curve(job.trial)):
-            self.end(job, TrialStatus.COMPLETED, "train done")
+        self._report(job, epoch, self.checkpoints)
         self.decide()
+
+    def advance(self, number: int, *, checkpoint: bool = True) -> None:
+        """A test has a training do its next epoch now, whatever the clock says; it decides nothing."""
+        job = self.state.running_jobs[number]
+        event = next(event for event in self._events if event[2] == job.id)
+        self._events.remove(event)
+        heapq.heapify(self._events)
+        self._report(job, event[3], checkpoint)
+
+    def requeue(self, number: int) -> None:
+        """A test has a user queue a trial again that has ended."""
+        trial = self.state.trials[number]
+        last = max((job.id for job in self.state.jobs.values() if job.trial == number), default=0)
+        afresh = {"failure": None, "ended_at": None, "score": None, "cost": None, "step": None}
+        fields: dict[str, Any] = {"status": TrialStatus.PENDING, "requeued_after_job": last, **afresh}
+        self.state.put_trial(replace(trial, **fields))
 
     def decide(self) -> None:
         """Ask the scheduler and do what it says, until it says nothing that can be done."""
@@ -149,7 +166,7 @@ class Simulator:
             max_parallel_evals=self.workers,
             has_eval=False,
             may_create=self.may_create,
-            may_launch=True,
+            may_launch=not self.paused,
             rungs=self.outcome.rungs,
             committed=committed,
             goal=self.task.goal,
@@ -164,7 +181,13 @@ class Simulator:
         return self.scheduler.fidelity(trial, None if rungs is None else rungs.reached(trial.number))
 
     def end(self, job: Job, status: TrialStatus, reason: str, failure: FailureKind | None = None) -> None:
-        """A training ends: by itself, because it was told to, or because a test has it fail."""
+        """A training ends: by itself, because it was told to, or because a test has it fail.
+
+        One whose score is not finite then has failed.
+        """
+        score = self.state.trials[job.trial].score
+        if status in (TrialStatus.COMPLETED, TrialStatus.STOPPED) and score is not None and not math.isfinite(score):
+            status, failure = TrialStatus.FAILED, FailureKind.INVALID_METRIC
         outcome = {TrialStatus.COMPLETED: JobOutcome.COMPLETED, TrialStatus.STOPPED: JobOutcome.STOPPED}
         self.state.put_job(replace(job, state=JobState.ENDED, outcome=outcome.get(status, JobOutcome.CRASHED)))
         trial = self.state.trials[job.trial]
@@ -231,13 +254,13 @@ class Simulator:
     def _schedule(self, job: Job, epoch: int) -> None:
         curve = self._curve(job.trial)
         if epoch > len(curve):
-            self.end(job, TrialStatus.COMPLETED, "nothing was left to train")
+            self.end(job, TrialStatus.FAILED, "nothing was left to train", FailureKind.NO_METRIC)
             return
         took = curve[epoch - 1][1] - (curve[epoch - 2][1] if epoch > 1 else 0.0)
         self._sequence += 1
         heapq.heappush(self._events, (self.now_s + took, self._sequence, job.id, epoch))
 
-    def _report(self, job: Job, epoch: int) -> None:
+    def _report(self, job: Job, epoch: int, checkpoint: bool) -> None:
         curve = self._curve(job.trial)
         score, cost = curve[epoch - 1]
         trial = replace(
@@ -247,7 +270,7 @@ class Simulator:
             step=float(epoch),
             total_steps=float(len(curve)),
         )
-        if self.checkpoints:
+        if checkpoint:
             trial = replace(trial, checkpoint=f"{trial.id}/{epoch}")
         self.state.put_trial(trial)
         point = Point(len(self.points) + 1, trial.number, job.id, trial.step, trial.total_steps, score, cost)
@@ -259,6 +282,8 @@ class Simulator:
         self.outcome.reports.append(Measured(self.now_s, self.outcome.epochs + 1, trial.number, epoch, score))
         if epoch < len(curve):
             self._schedule(job, epoch + 1)
+        else:
+            self.end(job, TrialStatus.COMPLETED, "train done")
 
     def _curve(self, number: int) -> Sequence[tuple[float, float]]:
         if number not in self._curves:

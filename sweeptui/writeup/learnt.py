@@ -62,11 +62,12 @@ def learn(content: Content) -> Learnt:
             if f"{error}." not in learnt.missed:
                 learnt.missed.append(f"{error}.")
     from sweeptui.core.analysis.belief import Belief  # noqa: PLC0415
+    from sweeptui.core.analysis.interactions import interactions  # noqa: PLC0415
 
     try:
         belief = Belief(space, evidence)
         learnt.slices.update({each.parameter: each for each in belief.slices()})
-        learnt.interactions.extend(each for each in belief.interactions() if each.told)
+        learnt.interactions.extend(each for each in interactions(space, evidence, belief) if each.told)
     except UserError as error:
         learnt.missed.append(f"{error}.")
     return learnt

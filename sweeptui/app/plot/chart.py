@@ -122,13 +122,13 @@ def picture(chart: Chart, columns: int, rows: int, window: Window | None = None)
     """Draw `chart` on exactly `rows` lines of `columns` cells."""
     placed = [(trace, chart.placed(trace)) for trace in chart.traces]
     if not any(points for trace, points in placed if trace.has_height):
-        return Picture(_message(chart.empty, columns, rows))
+        return Picture(message(chart.empty, columns, rows))
     if columns < MIN_COLUMNS or rows < MIN_ROWS:
-        return Picture(_message("no room for a plot", columns, rows))
+        return Picture(message("no room for a plot", columns, rows))
     return _Drawing(chart, placed, columns, rows, window).picture()
 
 
-def _message(text: str, columns: int, rows: int) -> tuple[Strip, ...]:
+def message(text: str, columns: int, rows: int) -> tuple[Strip, ...]:
     blank = Strip([Segment(" " * columns)], columns)
     cut = text if cell_len(text) <= columns else set_cell_size(text, max(0, columns - 1)) + "…" * (columns > 0)
     pad = (columns - cell_len(cut)) // 2

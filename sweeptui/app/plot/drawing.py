@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sweeptui.app.plot import curves, history, pareto, scatter
+from sweeptui.app.plot import curves, history, importance, pareto, scatter
 from sweeptui.app.plot.chart import Chart, logarithmic, picture
 from sweeptui.app.plot.order import Order, Tab, same
 from sweeptui.app.plot.picture import Picture
@@ -71,6 +71,9 @@ class Draughtsman:
         return order
 
     def _draw(self, order: Order) -> Drawn:
+        if order.tab is Tab.IMPORTANCE:
+            drawn = importance.picture(order, self._results(order))
+            return Drawn(order, drawn, above_zero=True)
         chart = self._chart(order)
         above_zero = any(
             y > 0 and math.isfinite(y) and math.isfinite(x) and (x > 0 or not chart.x.log)
@@ -96,7 +99,7 @@ class Draughtsman:
                 return history.chart(order.snapshot, self._results(order))
             case Tab.COST:
                 return pareto.chart(order.snapshot, self._results(order))
-            case Tab.PARAMETERS:
+            case _:
                 return scatter.chart(order.snapshot, self._results(order), order.path)
 
     def _results(self, order: Order) -> Results:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from sweeptui.app.outlook import UNKNOWN, Known
 from sweeptui.core.trial import RUNNING, TrialStatus
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ class Tab(Enum):
     HISTORY = "History"
     COST = "Cost"
     PARAMETERS = "Params"
+    IMPORTANCE = "Importance"
+
+    @property
+    def short(self) -> str:
+        """Where there is little room for names."""
+        return "Imp." if self is Tab.IMPORTANCE else self.value
 
 
 class Across(Enum):
@@ -54,6 +61,8 @@ class Order:
     rows: int
     window: Window | None
     log: bool
+    outlook: Known = UNKNOWN
+    """What is known of the parameters' importance."""
 
     @property
     def best(self) -> int | None:
@@ -80,6 +89,8 @@ class Order:
             selected = snapshot.trial(self.selected)
             status = selected and selected.status
             return (self.tab, self.across, self.best, numbers, hidden(self.marked), status, *series)
+        if self.tab is Tab.IMPORTANCE:
+            return (self.tab, self.best, self.parameter, self.outlook, *self.ended)
         live = self.live if self.tab is Tab.HISTORY else ()
         return (self.tab, self.best, self.path, *self.ended, *live)
 

@@ -1,4 +1,4 @@
-"""The plot pane: four charts of the sweep, of which one is shown.
+"""The plot pane: five charts of the sweep, of which one is shown.
 
 A chart is drawn when what it shows has changed, at most twice a second, and by a thread where it has many points; a
 paint only copies the lines.
@@ -20,6 +20,7 @@ from textual.widget import Widget
 from sweeptui.app.actions import ACTIONS
 from sweeptui.app.messages import ThreadFailed
 from sweeptui.app.moves import Move
+from sweeptui.app.outlook import UNKNOWN, Known
 from sweeptui.app.plot.order import Across, Order, Tab, same, wanted
 from sweeptui.app.plot.picture import Picture, Window
 
@@ -88,6 +89,7 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         self._views = {tab: _View() for tab in Tab}
         self._across = Across.STEP
         self._parameter = 0
+        self._outlook = UNKNOWN
         self._drawn: tuple[object, ...] = ()
         """What the picture shows, or will once the thread has drawn it; held, so that identity means equality."""
         self._drawn_at = float("-inf")
@@ -107,7 +109,8 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         """The trials whose learning curves the chart needs."""
         return wanted(snapshot, selected, marked) if self.tab is Tab.CURVES else frozenset()
 
-    def show(self, snapshot: Snapshot, selected: int | None, marked: frozenset[int]) -> None:
+    def show(self, snapshot: Snapshot, selected: int | None, marked: frozenset[int], outlook: Known = UNKNOWN) -> None:
+        self._outlook = outlook
         moved = (selected, marked) != (self._selected, self._marked)
         self._snapshot, self._selected, self._marked = snapshot, selected, marked
         self._draw_after(LOOK_S if moved else DATA_S)
@@ -163,7 +166,7 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         view = self._views[self.tab]
         return Order(
             self.tab, snapshot, self._selected, self._marked, self._across, self._parameter, *self.size, view.window,
-            view.log,
+            view.log, self._outlook,
         )  # fmt: skip
 
     def _show(self, drawn: Drawn, began: float) -> None:
@@ -268,6 +271,7 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         self.call_after_refresh(self._draw)
 
     def on_resize(self) -> None:
+        self._title()
         if self._drawn:
             self._draw()
         else:
@@ -298,9 +302,12 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         self.border_subtitle = ""
 
     def _title(self) -> None:
+        # Where there is little room, the names are shorter and nearer to each other.
+        roomy = sum(len(tab.value) + 4 for tab in Tab) <= self.outer_size.width - 4
+        pad, gap = (" ", "") if roomy else ("", " ")
         tabs = []
         for index, tab in enumerate(Tab, start=1):
-            name = f"{index} {tab.value}"
+            name = f"{pad}{index} {tab.value if roomy else tab.short}{pad}"
             look = "bold reverse" if tab is self.tab else "not bold"
-            tabs.append(f"[{look} @click=app.act('plot_{index}')] {name} [/]")
-        self.border_title = "".join(tabs)
+            tabs.append(f"[{look} @click=app.act('plot_{index}')]{name}[/]")
+        self.border_title = gap.join(tabs)

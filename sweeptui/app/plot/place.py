@@ -105,6 +105,8 @@ class Plotting:
         """Bring the pane up to date; the trials whose curves it needs."""
         if not self.visible:
             return frozenset()
-        table = self._app.table
-        self.pane.show(snapshot, table.cursor, table.marked)
+        table, outlook = self._app.table, self._app.pages.outlook
+        if self.pane.tab is Tab.IMPORTANCE:
+            outlook.look(snapshot, always=False)
+        self.pane.show(snapshot, table.cursor, table.marked, outlook.known)
         return self.pane.wanted(snapshot, table.cursor, table.marked)

@@ -25,7 +25,7 @@ def chart(snapshot: Snapshot, found: Results, path: str | None) -> Chart:
         return Chart(Axis("parameter"), score, empty="no parameter is swept")
     values = [trial.params.get(path) for trial in (*found.scored, *found.failed)]
     axis = parameter_axis(wording.short_names(snapshot.params).get(path, path), values, path in snapshot.log_params)
-    xs = _places(values, axis)
+    xs = places(values, axis)
     scored, failed = xs[: len(found.scored)], xs[len(found.scored) :]
     traces = (
         floor(failed, [trial.number for trial in found.failed]),
@@ -34,7 +34,7 @@ def chart(snapshot: Snapshot, found: Results, path: str | None) -> Chart:
     return Chart(axis, score, traces, "no trial has a score yet")
 
 
-def _places(values: Sequence[Any], axis: Axis) -> list[float]:
+def places(values: Sequence[Any], axis: Axis) -> list[float]:
     if not axis.categories:
         return [_number(value) for value in values]
     place = {name: float(index) for index, name in enumerate(axis.categories)}

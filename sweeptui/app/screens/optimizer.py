@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
-
-from textual import work
 
 from sweeptui.app import theme, wording
 from sweeptui.app.columns import BOLD, HEADER, PLAIN, QUIET, RULE, Piece
-from sweeptui.app.messages import Latest
+from sweeptui.app.outlook import Outlooks, ends_of
 from sweeptui.app.screens.lines import Line, Section, columns, fields, inner, line, rows_of, stacked, table, wrapped
 from sweeptui.app.screens.page import Page, actions_of, bindings_of
 
@@ -23,7 +17,6 @@ if TYPE_CHECKING:
     from sweeptui.app.panels import Part
     from sweeptui.app.snapshot import Snapshot
 
-TIMEOUT_S = 300
 POINTS = 11
 """Of a slice that are shown."""
 NEWEST = 12
@@ -31,41 +24,6 @@ NEWEST = 12
 BAR = 16
 BLOCKS = "▁▂▃▄▅▆▇"
 """None is as high as its line: the profiles of two lines do not touch."""
-COMPUTING = "the models are being fitted ..."
-
-
-@dataclass
-class OutlookRead(Latest):
-    """What the process beside has found, for so many ends of trials; `problem` where it has failed."""
-
-    ends: int
-    found: dict[str, Any]
-    problem: str = ""
-
-
-@dataclass
-class Known:
-    """The newest outlook, kept while the cockpit is open: for the same ends of trials it is the same."""
-
-    ends: int = -1
-    found: dict[str, Any] | None = None
-    problem: str = ""
-    computing: int | None = None
-
-
-def compute(folder: Path) -> dict[str, Any]:
-    """In a process of its own, whose fits and imports the screen never waits for. Raises `RuntimeError`."""
-    from sweeptui.core.analysis.outlook import read  # noqa: PLC0415
-
-    command = [sys.executable, "-P", "-m", "sweeptui.core.analysis.outlook", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RuntimeError(f"the models cannot be fitted: {error}") from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        raise RuntimeError(f"the models cannot be fitted: {last}")
-    return read(done.stdout)
 
 
 class OptimizerPage(Page):
@@ -75,34 +33,36 @@ class OptimizerPage(Page):
     KEYS = actions_of("optimizer")
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(KEYS)
 
-    def __init__(self, folder: Path, known: Known) -> None:
+    def __init__(self, outlooks: Outlooks) -> None:
         super().__init__()
-        self._folder = folder
-        self._known = known
+        self._outlooks = outlooks
 
     # -- what it says
 
     def heading(self, snapshot: Snapshot) -> list[Piece]:  # noqa: ARG002
-        found = self._known.found
+        found = self._outlooks.known.found
         said = "" if found is None else f" {found['trials']} trials of {wording.line(found['metric'])}"
         return [("optimizer", BOLD), (said, QUIET)]
 
     def second_line(self, snapshot: Snapshot) -> list[Part]:
-        if self._known.found is not None and self._known.ends != ends_of(snapshot):
+        known = self._outlooks.known
+        if known.found is not None and known.ends != ends_of(snapshot):
             return [(0, [("newer results are being looked at ...", QUIET)])]
-        return [(0, [("by Protein's models, whatever the sweep is searched with; ± is the middle 68%", QUIET)])]
+        others: list[Part] = []
+        if count := len(snapshot.objectives):
+            others = [(1, [(f"metric {self._outlooks.which + 1} of {count}: M shows the next", PLAIN)])]
+        said = "by Protein's models, whatever the sweep is searched with; ± is the middle 68%"
+        return [*others, (0, [(said, QUIET)])]
 
     def empty(self, snapshot: Snapshot) -> str:  # noqa: ARG002
-        if self._known.problem:
-            return wording.line(self._known.problem)
-        found = self._known.found
-        return COMPUTING if found is None else f"nothing to show yet: {wording.line(found['problem'])}"
+        return wording.line(self._outlooks.known.empty)
 
     def lines(self, snapshot: Snapshot, width: int) -> list[Line]:
-        self._look(snapshot)
-        found = self._known.found
-        if found is None or found["problem"] or self._known.problem:
+        self._outlooks.look(snapshot, always=True)
+        known = self._outlooks.known
+        if known.found is None or known.empty:
             return []
+        found = known.found
         if not self.wide:
             room = inner(width, ruled=self.ruled)
             return stacked([*self._left(found, room), *self._right(found, room)], width, ruled=self.ruled)
@@ -111,22 +71,22 @@ class OptimizerPage(Page):
         sides = self._left(found, left - 4), self._right(found, right - 4)
         return columns(*sides, (left, right), self.sheet.size.height)
 
-    def _left(self, found: dict[str, Any], room: int) -> list[Section]:
+    def _left(self, found: Mapping[str, Any], room: int) -> list[Section]:
         importance = self._importance(found, room)
         height = self.sheet.size.height - rows_of([importance]) if self.wide else 0
         return [importance, *self._slices(found, room, height)]
 
-    def _right(self, found: dict[str, Any], room: int) -> list[Section]:
+    def _right(self, found: Mapping[str, Any], room: int) -> list[Section]:
         return [self._next(found, room), self._predictions(found)]
 
-    def _order(self, found: dict[str, Any]) -> list[str]:
+    def _order(self, found: Mapping[str, Any]) -> list[str]:
         rows = found["importance"]["rows"]
         return [row["parameter"] for row in rows] or [each["parameter"] for each in found["slices"]]
 
-    def _names(self, found: dict[str, Any]) -> dict[str, str]:
+    def _names(self, found: Mapping[str, Any]) -> dict[str, str]:
         return dict(wording.short_names(tuple(found["lengthscales"])))
 
-    def _importance(self, found: dict[str, Any], room: int) -> Section:
+    def _importance(self, found: Mapping[str, Any], room: int) -> Section:
         names = self._names(found)
         rows: list[list[Piece]] = [[("", HEADER), ("share", HEADER), ("middle 90%", HEADER), ("", HEADER)]]
         keys: list[int | None] = [None]
@@ -146,9 +106,11 @@ class OptimizerPage(Page):
             rows = [[(wording.line(names[name]), BOLD)] for name in self._order(found)]
             keys = list(range(len(rows)))
         said = wrapped(_sentence(found["importance"]["verdict"]), room, QUIET)
-        return Section("Importance by lengthscale", (*table(rows, keys=keys), *said), "✔ more than chance")
+        told = any(row["told"] for row in found["importance"]["rows"])
+        legend = "✔ more than chance" if told else ""
+        return Section("Importance by lengthscale", (*table(rows, keys=keys), *said), legend)
 
-    def _slices(self, found: dict[str, Any], room: int, height: int) -> list[Section]:
+    def _slices(self, found: Mapping[str, Any], room: int, height: int) -> list[Section]:
         """Along the parameter that the cursor is on, and where there is room along those after it."""
         order = self._order(found)
         at = self.sheet.cursor if self.sheet.cursor is not None and self.sheet.cursor < len(order) else 0
@@ -160,7 +122,7 @@ class OptimizerPage(Page):
             sections.append(section)
         return sections
 
-    def _slice(self, found: dict[str, Any], parameter: str, room: int) -> Section:
+    def _slice(self, found: Mapping[str, Any], parameter: str, room: int) -> Section:
         each = next((item for item in found["slices"] if item["parameter"] == parameter), None)
         name = wording.line(self._names(found)[parameter])
         if each is None:
@@ -181,7 +143,7 @@ class OptimizerPage(Page):
         through = f"through {found['through']}" if found["through"] else "on average"
         return Section(f"Along {name}", tuple(lines), through)
 
-    def _next(self, found: dict[str, Any], room: int) -> Section:
+    def _next(self, found: Mapping[str, Any], room: int) -> Section:
         following = found["next"]
         if following["problem"]:
             return Section("Where it would look next", tuple(wrapped(wording.line(following["problem"]), room, QUIET)))
@@ -211,7 +173,7 @@ class OptimizerPage(Page):
             lines.append(line(("blocks: the expected improvement along each axis", QUIET)))
         return Section("Where it would look next", tuple(lines))
 
-    def _predictions(self, found: dict[str, Any]) -> Section:
+    def _predictions(self, found: Mapping[str, Any]) -> Section:
         lines: list[Line] = []
         for title, key in (("before the trial was run", "stored"), ("with the trial left out", "left_out")):
             told = found[key]
@@ -234,36 +196,6 @@ class OptimizerPage(Page):
             )
         lines += table(rows)
         return Section("Predicted and observed", tuple(lines), "before the run" if stored else "left out")
-
-    # -- the process beside
-
-    def _look(self, snapshot: Snapshot) -> None:
-        ends = ends_of(snapshot)
-        if ends != self._known.ends and self._known.computing is None:
-            self._known.computing = ends
-            self._compute(ends)
-
-    @work(thread=True, group="outlook", exit_on_error=False)
-    def _compute(self, ends: int) -> None:
-        post = partial(self.app.call_from_thread, self._computed)
-        try:
-            found = compute(self._folder)
-        except RuntimeError as error:
-            post(OutlookRead(ends, {}, str(error)))
-        else:
-            post(OutlookRead(ends, found))
-
-    def _computed(self, message: OutlookRead) -> None:
-        known = self._known
-        known.ends, known.problem, known.computing = message.ends, message.problem, None
-        known.found = message.found or known.found
-        if self.is_attached:
-            self.draw()
-
-
-def ends_of(snapshot: Snapshot) -> int:
-    """What an outlook depends on: how many trials have ended, and how many there are to take as pending."""
-    return snapshot.done * 1_000_000 + len(snapshot.trials)
 
 
 def _sentence(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,6 +23,7 @@ from sweeptui.app.inventory import EXPERIMENT, STAGE, SWEEP
 from sweeptui.app.moves import Move
 from sweeptui.app.panels import Part, arrange
 from sweeptui.app.screens.hints import Hint, Hints
+from sweeptui.app.screens.sweepactions import SWEEP_ACTIONS, to_requeue
 from sweeptui.app.screens.sweeptable import SweepTable, holder_of, shown_path, state_of
 from sweeptui.app.trash import TRASH
 
@@ -41,92 +41,6 @@ LIST_LINES, LEAST_LIST = 3, 8
 KILL = (Choice("yes", "Yes, kill them", "y"), Choice("no", "No", "n"))
 DELETE = (Choice("yes", "Yes, delete it", "y"), Choice("no", "No", "n"))
 
-
-def _selected(entry: Entry | None) -> str:
-    return "" if entry is not None else "there is no sweep here"
-
-
-def _readable(entry: Entry | None) -> str:
-    return _selected(entry) or (wording.line(entry.problem) if entry is not None else "")
-
-
-def _openable(entry: Entry | None) -> str:
-    if why := _readable(entry):
-        return why
-    assert entry is not None
-    return f"{entry.title} ran no sweep" if entry.kind == STAGE and not entry.max_trials else ""
-
-
-def _resumable(entry: Entry | None) -> str:
-    if why := _readable(entry):
-        return why
-    assert entry is not None
-    if entry.kind != SWEEP:
-        return "an experiment goes on when its script, or its command, is run again; r is for sweeps"
-    if entry.holder is not None:
-        return f"{entry.name} is being run by {wording.line(str(entry.holder))}: Enter watches it"
-    return "" if entry.can_go_on else f"{entry.name} is {entry.label}: there is nothing to go on with"
-
-
-def _deletable(entry: Entry | None) -> str:
-    if why := _selected(entry):
-        return why
-    assert entry is not None
-    if entry.kind == STAGE:
-        return f"{entry.title} is a stage: it is deleted with its experiment"
-    if entry.label == "locked":
-        return wording.line(entry.problem)
-    if entry.holder is not None:
-        return f"{entry.name} is being run by {wording.line(str(entry.holder))}: stop it first"
-    if entry.lives:
-        return f"trials of {entry.name} are running although nobody runs the sweep: kill them first"
-    return ""
-
-
-_CAN_STOP = ("running", "interrupted")
-"""Experiments and stages, where nobody is told to run them."""
-
-
-def _stoppable(entry: Entry | None) -> str:
-    if why := _readable(entry):
-        return why
-    assert entry is not None
-    over = not entry.lives if entry.kind == SWEEP else entry.holder is None and entry.label not in _CAN_STOP
-    return f"{entry.title or entry.name} is {entry.label}: nothing of it runs" if over else ""
-
-
-@dataclass(frozen=True, slots=True)
-class SweepAction:
-    """A key of the start screen. Its binding, its place in the key bar and its line of help come from here."""
-
-    id: str
-    keys: tuple[str, ...]
-    shown: str
-    """The keys as they are printed on a keyboard."""
-    label: str
-    help: str
-    refusal: Callable[[Entry | None], str] = lambda _entry: ""
-    """Why it does not apply to the selected sweep; empty where it does."""
-
-
-SWEEP_ACTIONS = (
-    SweepAction("open", ("enter", "o"), "Enter", "open", "Open the selected sweep, or go into the experiment",
-                _openable),
-    SweepAction("back", ("backspace", "left", "h"), "⌫", "back", "Back to what is around this experiment"),
-    SweepAction("resume", ("r", "c"), "r", "resume", "Go on with the selected sweep in this window", _resumable),
-    SweepAction("new", ("n",), "n", "new sweep", "Start a new sweep from a recipe"),
-    SweepAction("stop", ("x",), "x", "stop", "Stop it, and all inside it; running trials finish",
-                _stoppable),
-    SweepAction("kill", ("K",), "K", "", "Stop it, and kill its running trials; asks first", _stoppable),
-    SweepAction("delete", ("d", "delete"), "d", "delete", "Move the selected sweep to the trash; asks first",
-                _deletable),
-    SweepAction("filter", ("slash",), "/", "filter", "Show only sweeps with these words; -word leaves out", _selected),
-    SweepAction("sort", ("s",), "s", "sort", "Sort by the next column", _selected),
-    SweepAction("turn", ("S",), "S", "", "Sort the other way round", _selected),
-    SweepAction("clear", ("escape",), "Esc", "", "Show all sweeps again"),
-    SweepAction("help", ("question_mark",), "?", "help", "Show all keys"),
-    SweepAction("quit", ("q", "ctrl+c", "ctrl+q"), "q", "quit", "Leave"),
-)  # fmt: skip
 
 _MOVES = {
     Move.UP: "up,k", Move.DOWN: "down,j", Move.PAGE_UP: "pageup", Move.PAGE_DOWN: "pagedown", Move.HOME: "home,g",
@@ -266,6 +180,10 @@ class SweepList(Screen[None], inherit_bindings=False):
                 self._go_into(entry)
             case "stop" | "kill" if entry is not None:
                 self._stop(id_, self.table.experiment_of(entry))
+            case "pause" if entry is not None:
+                self.post_message(self.Wanted(id_, self.table.experiment_of(entry)))
+            case "resume" if entry is not None and to_requeue(entry):
+                self.post_message(self.Wanted("requeue", entry))
             case "help":
                 self.app.push_screen(SweepHelp())
             case "delete" if entry is not None:
@@ -395,6 +313,7 @@ def _details(entry: Entry | None, width: int, now: float, *, roomy: bool) -> Tex
                 [
                     (0, _what(entry)),
                     (1, [(f"{entry.goal} ", QUIET), (wording.line(entry.metric), PLAIN)] if entry.goal else []),
+                    (2, _inside(entry)),
                 ],
                 width,
             ),
@@ -411,6 +330,15 @@ def _what(entry: Entry) -> list[Piece]:
         return [("stage ", QUIET), (wording.line(entry.title), PLAIN)]
     what = "experiment " if entry.kind == EXPERIMENT else "recipe "
     return [(what, QUIET), (wording.line(entry.recipe) or wording.UNKNOWN, PLAIN)]
+
+
+def _inside(entry: Entry) -> list[Piece]:
+    """The experiment that it is in, and the stage that ran it."""
+    around, _, stage = entry.parent.partition(":")
+    if not around or entry.kind == STAGE:
+        return []
+    place: list[Piece] = [("inside ", QUIET), (wording.line(around), PLAIN)]
+    return [*place, (", stage ", QUIET), (wording.line(stage), PLAIN)] if stage else place
 
 
 def _best_list(entry: Entry) -> list[list[Piece]]:

@@ -3,7 +3,7 @@
     belief = Belief(space, evidence)                      # see `evidence.evidence_of(state)`
     belief.slices()                                       # partial dependence on each parameter
     belief.slices(through=best.params)                    # the same with all others as a trial has them
-    belief.interactions()
+    belief.interactions()                                 # what chance makes of it: `interactions.interactions`
     belief.leave_one_out()
 
 The models are those of the next suggestion (docs/protein.md), whatever method the sweep is searched with; nothing here
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweeptui.core.analysis.evidence import Evidence
+    from sweeptui.core.optimizers.protein.surrogate import Explanation
     from sweeptui.core.space import Space
     from sweeptui.core.trial import Observation, Params
 
@@ -165,10 +166,7 @@ class Belief:
         """
         found = np.zeros(self._axes.count)
         for each in self._models.explanations:
-            mean, _ = each.model.leave_one_out()
-            known = each.warped.values
-            skill = 1 - ((known - mean) ** 2).sum() / max(((known - known.mean()) ** 2).sum(), 1e-300)
-            found += each.weight * max(0.0, skill) * _shares(each.model.hyperparameters.log_lengthscales[None, :])[0]
+            found += each.weight * _skill(each) * _shares(each.model.hyperparameters.log_lengthscales[None, :])[0]
         return found
 
     # -- slices ---------------------------------------------------------------------------------------------------
@@ -248,26 +246,55 @@ class Belief:
         Over the whole space, by the explanation that is believed most. Conditional parameters are left out: what they
         do depends on the one that decides by their nature.
         """
-        shares = self.relevance_at_mode()
-        free = [axis for axis in np.argsort(-shares).tolist() if not self._axes.conditional[axis]][:PAIR_PARAMETERS]
         rng = np.random.default_rng(self._seed)
-        points = self._axes.snap(rng.random((8 * BACKGROUND, self._axes.count)))
         with self._threads.limit(limits=1):
-            model = self._models.explanations[0].model
-            total = float(model.predict_mean(self._axes.features(points)).var())
-            found = [self._pair(a, b, points[:PAIR_BACKGROUND], total, rng) for a, b in itertools.combinations(free, 2)]
+            points, total = self._sampled(rng)
+            found = [self._pair(a, b, points, total, rng) for a, b in self._pairs()]
         return sorted(found, key=lambda each: -each.share)
 
-    def _pair(self, a: int, b: int, background: Array, total: float, rng: np.random.Generator) -> Interaction:
+    def strengths(self) -> dict[tuple[str, str], float]:
+        """Of each of these pairs, the share of trials' variance that is foreseen by what they do together.
+
+        What noise has led the models to believe foresees nothing.
+        """
+        rng = np.random.default_rng(self._seed)
+        with self._threads.limit(limits=1):
+            points, total = self._sampled(rng)
+            skill = _skill(self._models.explanations[0])
+            found: dict[tuple[str, str], float] = {}
+            for a, b in self._pairs() if skill > 0 and total > 0 else ():
+                features, shape = self._crossed(a, b, points)
+                means = self._models.explanations[0].model.predict_mean(features).reshape(shape[0] * shape[1], -1)
+                believed = float(_beyond_sum(means.mean(axis=1).reshape(-1, *shape))[0])
+                found[self._space.axes[a], self._space.axes[b]] = skill * believed / max(total, believed)
+        return found
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        shares = self.relevance_at_mode()
+        free = [axis for axis in np.argsort(-shares).tolist() if not self._axes.conditional[axis]][:PAIR_PARAMETERS]
+        return list(itertools.combinations(free, 2))
+
+    def _sampled(self, rng: np.random.Generator) -> tuple[Array, float]:
+        """Configurations to average over, and how much the prediction varies over the space."""
+        points = self._axes.snap(rng.random((8 * BACKGROUND, self._axes.count)))
+        total = float(self._models.explanations[0].model.predict_mean(self._axes.features(points)).var())
+        return points[:PAIR_BACKGROUND], total
+
+    def _crossed(self, a: int, b: int, background: Array) -> tuple[Array, tuple[int, int]]:
+        """The background at each place of a grid over two axes: features, and how many places each axis has."""
         ours, others = self._middles(a), self._middles(b)
         grid = list(itertools.product(ours.tolist(), others.tolist()))
         points = np.repeat(background[None, :, :], len(grid), axis=0)
         points[:, :, a] = np.array([x for x, _ in grid])[:, None]
         points[:, :, b] = np.array([y for _, y in grid])[:, None]
         features = self._axes.features(self._axes.snap(points.reshape(-1, self._axes.count)))
-        mean, covariance = self._models.explanations[0].model.averages(features, len(grid))
-        doubts = rng.multivariate_normal(np.zeros(len(grid)), covariance, size=DRAWS // 2, method="eigh")
-        shape = (-1, len(ours), len(others))
+        return features, (len(ours), len(others))
+
+    def _pair(self, a: int, b: int, background: Array, total: float, rng: np.random.Generator) -> Interaction:
+        features, (ours, others) = self._crossed(a, b, background)
+        mean, covariance = self._models.explanations[0].model.averages(features, ours * others)
+        doubts = rng.multivariate_normal(np.zeros(ours * others), covariance, size=DRAWS // 2, method="eigh")
+        shape = (-1, ours, others)
         believed = float(_beyond_sum(mean.reshape(shape))[0])
         noise = _beyond_sum(doubts.reshape(shape))
         drawn = _beyond_sum((mean + doubts).reshape(shape))
@@ -304,6 +331,14 @@ class Belief:
             middle, half = expected(parts, len(models.kept), self._seen)
             found.append(Foretold(seen.number, seen.score, self._sign * middle, half))
         return found
+
+
+def _skill(explanation: Explanation) -> float:
+    """The share of the trials' variance that a model foresees of each when it is left out; 0 where it foresees none."""
+    mean, _ = explanation.model.leave_one_out()
+    known = explanation.warped.values
+    skill = 1 - ((known - mean) ** 2).sum() / max(((known - known.mean()) ** 2).sum(), 1e-300)
+    return max(0.0, float(skill))
 
 
 def _shares(logs: Array) -> Array:

@@ -7,7 +7,7 @@
     found = importance(tool.space, evidence, "mdi")        # raises UserError where it cannot be said, or MissingError
     for row in found.rows: row.parameter, row.mean, row.low, row.high, row.told
     found.warnings                                         # sentences for the reader: too few trials, ties, left out
-    interactions, slices: `belief.Belief(tool.space, evidence).interactions()` and `.slices()`
+    interactions, slices: `interactions.interactions` and `belief.Belief.slices`
 
 Shares add up to 1 within an evaluator. "protein" needs no extra package and takes about a second; "ped-anova" and "mdi"
 take a few seconds and "fanova" ten and more, whatever the size of the sweep (of long ones a part is looked at).

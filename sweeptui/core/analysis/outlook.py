@@ -2,7 +2,9 @@
 
 Fits and searches take up to seconds, so it is computed in a process of its own, beside the screen:
 
-    python -m sweeptui.core.analysis.outlook FOLDER        prints one JSON object
+    python -m sweeptui.core.analysis.outlook FOLDER [WHICH [SEQ]]        prints one JSON object
+
+WHICH is the number of the metric, from 0, and SEQ the row of the journal that it is asked as of.
 """
 
 from __future__ import annotations
@@ -18,29 +20,33 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.core import warmstart
 from sweeptui.core.analysis.evidence import TooFewTrialsError, evidence_of
 from sweeptui.core.analysis.importance import importance
-from sweeptui.core.analysis.summary import best_trial, json_line, tool_of
+from sweeptui.core.analysis.ranking import ranked
+from sweeptui.core.analysis.summary import json_line, tool_of
 from sweeptui.core.errors import UserError
-from sweeptui.core.objectives import objectives_of
+from sweeptui.core.objectives import objectives_of, value_of
 from sweeptui.core.optimizers import registry
 from sweeptui.core.optimizers.base import SpaceExhaustedError
 from sweeptui.core.suggesting import history
 from sweeptui.core.trial import TrialStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sweeptui.core.analysis.belief import Belief, Foretold
     from sweeptui.core.config import SweepTool
     from sweeptui.core.state import SweepState
+    from sweeptui.core.trial import Trial
 
 NINETY = 1.645
 """Half the width of the middle 90% of a normal distribution, in halves of the middle 68%."""
 
 
-def outlook(state: SweepState, tool: SweepTool) -> dict[str, Any]:
-    """Of the first objective. `problem` is a sentence where there is nothing to learn from yet, and then it is all."""
+def outlook(state: SweepState, tool: SweepTool, which: int = 0) -> dict[str, Any]:
+    """Of the objective number `which`. `problem` says why where there is nothing to learn from, and is all then."""
     from sweeptui.core.analysis.belief import Belief  # noqa: PLC0415 - its libraries take a second
 
-    evidence = evidence_of(state, tool.space)
-    stored = _stored(state)
+    evidence = evidence_of(state, tool.space, which)
+    stored = _stored(state, which)
     shape: dict[str, Any] = {
         "metric": evidence.metric,
         "trials": len(evidence.observations),
@@ -51,7 +57,7 @@ def outlook(state: SweepState, tool: SweepTool) -> dict[str, Any]:
         belief = Belief(tool.space, evidence)
     except TooFewTrialsError as error:
         return {**shape, "problem": str(error)}
-    best = best_trial(state)
+    best = _best(state, which)
     through = None if best is None or not tool.space.covers(best.params) else best.params
     shape["through"] = None if through is None or best is None else best.id
     shape["slices"] = [asdict(each) for each in belief.slices(through)]
@@ -62,18 +68,35 @@ def outlook(state: SweepState, tool: SweepTool) -> dict[str, Any]:
         shape["importance"] = {"rows": [asdict(row) for row in found.rows], "verdict": found.verdict}
     except UserError as error:
         shape["importance"] = {"rows": [], "verdict": str(error)}
-    shape["next"] = _next(state, tool, belief)
+    shape["next"] = _next(state, tool, belief, which)
     return shape
 
 
-def _stored(state: SweepState) -> list[tuple[int, float, Any]]:
+def _best(state: SweepState, which: int) -> Trial | None:
+    objectives = objectives_of(state.config)
+    goal = objectives[which].goal
+    order = ranked(state.trials.values(), goal, lambda trial: value_of(trial, objectives, which))
+    return order[0].trial if order else None
+
+
+def _foretold(provenance: Mapping[str, Any], which: int) -> tuple[float, float] | None:
+    """Mean and deviation of one metric, as the suggestion had them."""
+    means, stds = provenance.get("score_means"), provenance.get("score_stds")
+    several = isinstance(means, list) and isinstance(stds, list) and which < min(len(means), len(stds))
+    mean, std = (means[which], stds[which]) if several else (None, None)  # type: ignore[index]
+    if not several and which == 0:
+        mean, std = provenance.get("score_mean"), provenance.get("score_std")
+    return (float(mean), float(std)) if isinstance(mean, int | float) and isinstance(std, int | float) else None
+
+
+def _stored(state: SweepState, which: int) -> list[tuple[int, float, Any]]:
     """What was predicted of a trial before it was run, and what came: nothing is more honest."""
     found = []
+    objectives = objectives_of(state.config)
     for number, trial in sorted(state.trials.items()):
-        mean, spread = trial.provenance.get("score_mean"), trial.provenance.get("score_std")
-        told = isinstance(mean, int | float) and isinstance(spread, int | float)
-        if trial.status is TrialStatus.COMPLETED and told and trial.score is not None and math.isfinite(trial.score):
-            found.append((number, trial.score, {"mean": float(mean), "spread": float(spread)}))  # type: ignore[arg-type]
+        told, came = _foretold(trial.provenance, which), value_of(trial, objectives, which)
+        if trial.status is TrialStatus.COMPLETED and told and came is not None and math.isfinite(came):
+            found.append((number, came, {"mean": told[0], "spread": told[1]}))
     return found
 
 
@@ -90,7 +113,7 @@ def _calibration(pairs: list[tuple[int, float, Foretold | dict[str, float]]]) ->
     }
 
 
-def _next(state: SweepState, tool: SweepTool, belief: Belief) -> dict[str, Any]:
+def _next(state: SweepState, tool: SweepTool, belief: Belief, which: int) -> dict[str, Any]:
     """What the sweep's method would suggest if it were asked now: with all that is known, and what runs as pending."""
     protein = tool.protein_config
     goals = [each.goal for each in objectives_of(state.config)]
@@ -109,18 +132,27 @@ def _next(state: SweepState, tool: SweepTool, belief: Belief) -> dict[str, Any]:
         [suggestion] = optimizer.suggest(known, state.last_trial + 1, 1)
     except (SpaceExhaustedError, UserError, ValueError) as error:
         return {**shape, "problem": str(error) or "there is nothing left to suggest"}
-    shape |= {"params": dict(suggestion.params), "provenance": dict(suggestion.provenance)}
+    provenance = dict(suggestion.provenance)
+    if (told := _foretold(provenance, which)) is not None:
+        provenance |= {"score_mean": told[0], "score_std": told[1]}
+    shape |= {"params": dict(suggestion.params), "provenance": provenance}
     if protein.method == "bayes" and len(goals) == 1:
         shape["improvement"] = belief.improvement(suggestion.params)
     return shape
 
 
 def main(argv: list[str]) -> int:
+    from sweeptui.core.stores.past import Past  # noqa: PLC0415
     from sweeptui.core.stores.sqlite import SqliteStore  # noqa: PLC0415
 
+    which, seq = (*map(int, argv[2:]), None, None)[:2]
     with contextlib.closing(SqliteStore.open(Path(argv[1]) / "sweep.db", readonly=True)) as store:
         state = store.state
-    sys.stdout.write(json_line(outlook(state, tool_of(state))) + "\n")
+        if seq is not None:
+            past = Past(store)
+            past.go_to(seq)
+            state = past.state
+    sys.stdout.write(json_line(outlook(state, tool_of(state), which or 0)) + "\n")
     return 0
 
 

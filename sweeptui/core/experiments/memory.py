@@ -5,23 +5,34 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sweeptui.core.errors import UserError
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
 
+if TYPE_CHECKING:
+    from sweeptui.core.state import Command
+    from sweeptui.core.stores.sqlite import Transaction
+
 KIND = "stage."
 """The journal's kinds for what a pipeline did begin with this."""
 LEASE_TTL_S = 10.0
 _BEAT_S = 2.0
+_LOOK_S = 0.2
+"""While it is paused, between two looks at whether it goes on."""
 
 
 class StoppedError(UserError):
     """A user has stopped this run: it goes on when it is run again."""
+
+
+class _PausedError(Exception):
+    """A user has paused this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,8 @@ class StoreMemory:
     """Keeps events in the journal of a sweep's store, whose lease it holds meanwhile.
 
     The store lives in a thread of its own, which shows that this process is there however long a stage takes, and which
-    hears of a user's `stop`: the next record then raises `StoppedError` and writes nothing.
+    hears of a user's `stop`: the next record then raises `StoppedError` and writes nothing. While a user has paused it,
+    no attempt of a stage is recorded: that waits.
     """
 
     def __init__(self, path: Path, name: str, label: str = "pipeline", config: Mapping[str, Any] | None = None) -> None:
@@ -74,6 +86,8 @@ class StoreMemory:
         self._config = {"pipeline": name, **(config or {})}
         self.path = path
         self.folder: Path | None = path.parent
+        self.say: Callable[[str], None] = lambda _: None
+        """Told that it waits."""
         self._asked: queue.SimpleQueue[tuple[Callable[[SqliteStore], Any], queue.SimpleQueue[Any]] | None]
         self._asked = queue.SimpleQueue()
         opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -97,14 +111,34 @@ class StoreMemory:
 
         def write(store: SqliteStore) -> None:
             _hear(store)
+            if event.kind == "attempt":
+                _refuse_if_paused(store)
             with store.transaction(actor="pipeline") as tx:
                 tx.note(KIND + event.kind, {**event.data, "path": event.path})
 
-        self._ask(write)
+        self._once_it_goes_on(write)
 
     def check(self) -> None:
-        """Raises `StoppedError` where a user has stopped this run."""
-        self._ask(_hear)
+        """Wait while a user has paused this run. Raises `StoppedError` where one has stopped it."""
+
+        def look(store: SqliteStore) -> None:
+            _hear(store)
+            _refuse_if_paused(store)
+
+        self._once_it_goes_on(look)
+
+    def _once_it_goes_on(self, what: Callable[[SqliteStore], Any]) -> None:
+        told = False
+        while True:
+            try:
+                self._ask(what)
+            except _PausedError as paused:
+                if not told:
+                    self.say(str(paused))
+                told = True
+                time.sleep(_LOOK_S)
+            else:
+                return
 
     def _settle(self, status: SweepStatus, reason: str) -> None:
         def write(store: SqliteStore) -> None:
@@ -157,7 +191,10 @@ class StoreMemory:
             with store.transaction(actor="pipeline") as tx:
                 for command in list(store.state.commands.values()):
                     tx.finish_command(command.id, "refused", "it came while nobody ran this; running it goes on")
-                tx.set_sweep(status=SweepStatus.RUNNING, reason="", config=self._config)
+                if store.state.status is SweepStatus.PAUSED:  # until it is told to go on
+                    tx.set_sweep(config=self._config)
+                else:
+                    tx.set_sweep(status=SweepStatus.RUNNING, reason="", config=self._config)
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
             opened.put(error)
             return
@@ -194,11 +231,33 @@ def _hear(store: SqliteStore) -> None:
     store.refresh()
     if store.state.commands:
         with store.transaction(actor="pipeline") as tx:
+            status = store.state.status
             for command in list(store.state.commands.values()):
-                if command.verb == "stop":
-                    tx.set_sweep(status=SweepStatus.STOPPING, reason=f"stopped by {command.actor}")
-                    tx.finish_command(command.id, "done", "it stops; what runs inside is told as well")
-                else:
-                    tx.finish_command(command.id, "refused", f"{command.verb} is for sweeps; this is an experiment")
+                status = _answer(tx, command, status)
     if store.state.status is SweepStatus.STOPPING:
         raise StoppedError(f"{store.state.name} was {store.state.reason}; run it again to go on")
+
+
+def _answer(tx: Transaction, command: Command, status: SweepStatus) -> SweepStatus:
+    """Do what a user has asked of a run in this status, and return the one that it then has."""
+    asked = {
+        "stop": (SweepStatus.STOPPING, f"stopped by {command.actor}", "it stops; what runs inside is told as well"),
+        "pause": (SweepStatus.PAUSED, f"paused by {command.actor}", "it begins no other stage"),
+        "resume": (SweepStatus.RUNNING, "", "it goes on"),
+    }
+    if command.verb not in asked:
+        tx.finish_command(command.id, "refused", f"{command.verb} is for sweeps; this is an experiment")
+        return status
+    new, reason, said = asked[command.verb]
+    if status is SweepStatus.STOPPING or (new is SweepStatus.RUNNING and status is not SweepStatus.PAUSED):
+        tx.finish_command(command.id, "refused", f"it is {status}")
+        return status
+    tx.set_sweep(status=new, reason=reason)
+    tx.finish_command(command.id, "done", said)
+    return new
+
+
+def _refuse_if_paused(store: SqliteStore) -> None:
+    if store.state.status is SweepStatus.PAUSED:
+        name = store.state.name
+        raise _PausedError(f"{name} was {store.state.reason}; it goes on with: sweeptui resume {name}")

@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sweeptui.core.trial import TrialStatus
+
 if TYPE_CHECKING:
     from sweeptui.core.trial import Point, Trial
+
+_TRAINED = frozenset({TrialStatus.TRAINED, TrialStatus.EVALUATING, TrialStatus.COMPLETED, TrialStatus.STOPPED})
 
 
 class Resource(StrEnum):
@@ -90,7 +94,8 @@ class Rungs:
         self.last_order = 0
         """The newest report that was taken in."""
         self.settled_up_to = 0
-        """Trials up to this number need not be looked at again; kept by a scheduler that knows such."""
+        """Trials up to this number need not be looked at again; kept by a scheduler that knows such. None is left where
+        one of them reports again: a user has queued it once more."""
         self.members: dict[int, int] = {}
         """The newest trial of each member of a population, as far as `members_up_to`."""
         self.members_up_to = 0
@@ -110,10 +115,10 @@ class Rungs:
 
     def of(self, trial: Trial) -> list[Entry]:
         """The entries of a trial since a user last queued it again, lowest rung first."""
-        found = self._entries.get(trial.number)
-        if not found:
-            return []
-        return [entry for _, entry in sorted(found.items()) if entry.job > trial.requeued_after_job]
+        found = [entry for _, entry in sorted(self._entries.get(trial.number, {}).items())]
+        newer = [entry for entry in found if entry.job > trial.requeued_after_job]
+        # Where only its evaluation was asked for again, what it was trained for stands.
+        return newer if newer or trial.status not in _TRAINED else found
 
     def highest(self, trial: Trial) -> Entry | None:
         entries = self.of(trial)
@@ -144,6 +149,8 @@ class Rungs:
         if reached is None:
             return
         self._newest[trial.number] = reached
+        if trial.number <= self.settled_up_to:
+            self.settled_up_to = 0
         bracket, levels = self.plan.levels(trial)
         index = bisect_right(levels, reached) - 1
         if index < 0:
