@@ -33,6 +33,8 @@ PICTURES = {
     "history": ("120x40",),
     "cost": ("120x40",),
     "parameters": ("120x40",),
+    "importance": ("120x40",),
+    "optimizer": ("120x40",),
     "trial": ("120x40",),
     "compare": ("120x40",),
     "slots": ("120x40",),
@@ -42,6 +44,9 @@ PICTURES = {
     "new": ("120x40",),
 }
 TIMEOUT_S = 1800
+PAGE = "1200,2600"
+"""The upper part of the report, in pixels."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def sweeptui(*words: str, root: Path) -> list[str]:
@@ -106,13 +111,34 @@ def take(
             subprocess.run(command, check=True, env=environment, cwd=root)
 
 
+def take_report(root: Path, name: str, scratch: Path) -> None:
+    """The upper part of the sweep's report, as a browser shows it."""
+    browser = next((path for each in BROWSERS if (path := shutil.which(each))), None)
+    if browser is None:
+        sys.exit(f"there is no browser for the picture of the report; install one of {', '.join(BROWSERS)}")
+    page = scratch / "report.html"
+    subprocess.run(sweeptui("report", name, "-o", str(page), root=root), check=True, stdout=subprocess.DEVNULL)
+    # Where it was run is nobody's business.
+    text = page.read_text(encoding="utf-8")
+    for path, said in ((sys.executable, "python"), (str(root.resolve()), "~/cartpole"), (str(scratch), "~")):
+        text = text.replace(path, said)
+    page.write_text(text, encoding="utf-8")
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={PAGE}")
+    drawn = ("--virtual-time-budget=20000", f"--user-data-dir={scratch / 'browser'}")
+    picture = f"--screenshot={HERE / 'report.png'}"
+    subprocess.run([browser, *flags, *drawn, picture, page.as_uri()], check=True, stderr=subprocess.DEVNULL)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", type=Path)
     parser.add_argument("sweep", nargs="?")
     given = parser.parse_args()
     if given.sweep:
-        take(given.root or Path.cwd(), given.sweep, time.time(), None)
+        root = given.root or Path.cwd()
+        take(root, given.sweep, time.time(), None)
+        with tempfile.TemporaryDirectory(prefix="sweeptui-") as folder:
+            take_report(root, given.sweep, Path(folder))
         return
     with tempfile.TemporaryDirectory(prefix="sweeptui-") as folder:
         home = Path(folder)
@@ -131,6 +157,7 @@ def main() -> None:
             process.send_signal(signal.SIGINT)
             process.wait()
         take(frozen, SWEEP, now, home)
+        take_report(frozen, SWEEP, home)
 
 
 if __name__ == "__main__":

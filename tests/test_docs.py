@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from commandline import Project
 
 from sweeptui.cli import COMMANDS, cli
@@ -25,6 +27,17 @@ LOOKING = {"list", "show", "logs", "best", "frame", "recipes", "schema", "keys",
 """What is run as it stands, on a sweep that there is; of all others at least the options are checked."""
 ELSEWHERE = {"skypilot", "hybrid_remote_train", "--store", "curriculum", "hybrid", "meta"}
 """Not tried without running anything: what needs more than this machine has, and experiments of several sweeps."""
+ACTING: dict[str, tuple[str, ...]] = {
+    "export": ("--force",),
+    "import": (),
+    "attach": (),
+    "report": ("--force",),
+    "validate": ("--top-k", "1", "--seeds", "2"),
+    "run": ("--max-trials", "2", "--headless"),
+}
+"""What is carried out, where it takes no more than this machine and seconds, with what makes it so."""
+TO_SEE = {"--open", "--dry-run", "wandb", "hydra", "14:30"}
+"""Not carried out: what opens a browser, asks a server, has a test of its own, or depends on the clock."""
 NAMES = {"SWEEP": "calm-otter", "lr-calm-otter": "calm-otter", "METRIC": "evaluator/eval_quick_test/score"}
 RECIPE = """
 train_command: python train.py {p:lr} ok
@@ -82,6 +95,49 @@ def test_what_the_pages_say_can_be_typed(page: str, line: str, project: Project)
     assert isinstance(command.make_context(name, words[words[0] == name :]), click.Context)
     if name == "run" and not ELSEWHERE & set(words):
         project.run(*words, *([] if "--dry-run" in words else ["--dry-run"]))
+
+
+def acting() -> list[list[str]]:
+    """The documented commands that change something here, once each, in the order of the pages."""
+    found = []
+    for _, line in documented():
+        meant = functools.reduce(lambda text, pair: text.replace(*pair), NAMES.items(), line)
+        words = shlex.split(meant.split(" > ")[0])[1:]
+        name = words[0] if words[0] in COMMANDS else "run"
+        local = name != "run" or words[0] in ("lr.yaml", "quick_test")
+        if name in ACTING and local and not TO_SEE & set(words):
+            found.append([*words, *ACTING[name]])
+    return [list(words) for words in dict.fromkeys(map(tuple, found))]
+
+
+@pytest.mark.timeout(300)
+def test_what_acts_is_carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one folder, as somebody would who types them all; what one command writes, another reads."""
+    for name in ("here", "other"):
+        (tmp_path / name).mkdir()
+    here, other = Project(tmp_path / "here"), Project(tmp_path / "other")
+    (here.folder / "lr.yaml").write_text(RECIPE)
+    here.run("quick_test", "--sweep-name", "calm-otter", "--max-trials", "3", "--headless", "--quiet")
+    shutil.copytree(here.folder / "train_dir", other.folder / "train_dir")
+    here.run("lr.yaml", "--sweep-name", "first", "--max-trials", "2", "--headless", "--quiet")
+    here.run("export", "first", "--format", "csv", "-o", "runs.csv")
+    monkeypatch.chdir(here.folder)
+    commands_ = acting()
+    assert {words[0] for words in commands_} >= {"export", "import", "attach", "report", "validate", "lr.yaml"}
+    assert len(commands_) >= 12
+    for number, given in enumerate(commands_):
+        # The recipe of the page searches what the sweep of the page did; this one's does not.
+        foreign = given[:2] == ["import", "sweep"] and "--recipe" in given
+        words = given[: given.index("--recipe")] if foreign else given
+        if given[0] == "import":
+            words = [*words, "--sweep-name", f"taken-{number}"]  # the one that it came from is here, too
+        result = CliRunner().invoke(cli, words)
+        assert result.exit_code == 0, f"sweeptui {shlex.join(words)}: {result.output}{result.exception!r}"
+    there = {path.name for path in here.folder.iterdir()}
+    assert there >= {"calm-otter.csv", "study.db", "calm-otter.sweep", "sweep.html"}
+    sweeps = {path.name for path in (here.folder / "train_dir/sweeps").iterdir()}
+    assert "second" in sweeps
+    assert sum(name.startswith("taken-") for name in sweeps) >= 4
 
 
 def test_what_is_promised_is_tested() -> None:

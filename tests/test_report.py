@@ -14,6 +14,7 @@ from typing import Any
 import plotly.graph_objects
 import pytest
 import yaml
+from scipy import stats
 from written_sweeps import PARAMETERS, Written, some_params, usual
 
 from sweeptui.cli import main
@@ -253,6 +254,45 @@ def test_importance_is_what_the_evaluators_say_and_orders_the_charts(tmp_path: P
     assert len(first["data"]) == 5, "what is believed with its band, the trials, the best"
     labels = [attrs["aria-label"] for attrs in Read(page).all("div") if attrs.get("id") == "plot-slice-0"]
     assert content.names[said.rows[0].parameter] in (labels[0] or "")
+
+
+def test_what_replicates_have_shown_is_in_the_page_and_the_markdown(tmp_path: Path) -> None:
+    sweep, rng = Written(tmp_path, "again"), random.Random(9)
+    for score in (0.4, 0.9, 0.6):
+        sweep.done(some_params(rng), score)
+    of = {
+        "default": (0.40, 0.42, 0.41, 0.43),
+        "trial_0002": (0.70, 0.74, 0.72, 0.71),
+        "trial_0003": (0.6, 0.2, 0.9, 0.1),
+    }
+    for index in range(4):
+        for name, scores in of.items():
+            provenance = {"method": "validation", "of": name, "repeat": f"{index + 1} of 4"}
+            sweep.done(some_params(rng), scores[index], provenance=provenance)
+    sweep.end()
+    content = content_of(sweep)
+    page, told = Read(html(content)).text, markdown(content)
+    test = stats.ttest_rel(of["trial_0002"], of["default"])
+    low, high = test.confidence_interval(1 - 0.05 / 2)
+    for text in (page, told):
+        assert "the gain is real" in text
+        assert "no gain is shown: chance alone may be behind it" in text
+        assert f"({low:.6g} to {high:.6g})" in text, "the interval is SciPy's, for two comparisons"
+    assert "see Validation." in page
+    assert "flattered by" in page
+    assert len(content.order) == 3, "replicates are not ranked"
+
+
+def test_each_form_of_the_best_is_in_the_page(tmp_path: Path) -> None:
+    content = content_of(usual(tmp_path))
+    assert content.best is not None
+    forms = {form.title: form.text for form in facts.forms(content, content.best.trial)}
+    assert set(forms) == {"Command", "YAML", "JSON", "Overrides", "Hydra patch", "Python", "Environment"}
+    read: dict[str, Any] = {}
+    exec(forms["Python"], read)
+    assert read["params"] == dict(content.best.trial.params)
+    page = Read(html(content)).text
+    assert all(line in page for text in forms.values() for line in text.split("\n")[:2])
 
 
 def test_failures_are_grouped_with_the_newest_log_and_what_sets_them_apart(tmp_path: Path) -> None:

@@ -201,6 +201,8 @@ def _print_heading(state: SweepState, order: list[Ranked], show_scores: bool, me
         click.echo(
             f"Trained {noise.count} times: {noise.mean!r} on average, 95% interval {noise.low:.6g} to {noise.high:.6g}"
         )
+    elif not state.config.get("train_command") and not state.config.get("recipe_module"):
+        click.echo("Trained once, elsewhere: how much of that was luck cannot be told here")
     else:
         click.echo(f"Trained once: how much of that was luck, `sweeptui validate {state.name}` tells")
     tied = [other.trial.id for other in order[1:] if other.rank == 1]
@@ -234,6 +236,9 @@ def _print_forms(first: Ranked, patch: Path | None, command: list[str], cwd: str
         click.echo(f"\n2. Config patch saved to: {patch}\n   Use with: +trainer/patch={patch.stem}")
     click.echo(f"\n3. As command-line overrides:\n{THIN_RULE}")
     click.echo(shlex.join(as_overrides(first.trial.params)))
+    if not command:
+        click.echo("\n4. Complete training command: none, the sweep was imported")
+        return
     click.echo(f"\n4. Complete training command:\n{THIN_RULE}")
     elsewhere = f"cd {shlex.quote(cwd)} && " if cwd and Path(cwd) != Path.cwd() else ""
     click.echo(elsewhere + shlex.join(command))

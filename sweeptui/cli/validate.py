@@ -13,11 +13,10 @@ import click
 from sweeptui import launch
 from sweeptui.cli.act import ANSWER_S, POLL_S
 from sweeptui.cli.options import WholeNumber, json_option, root_option, sweep_argument
-from sweeptui.core.analysis.replicates import estimate, gain
 from sweeptui.core.analysis.summary import json_line, tool_of
+from sweeptui.core.analysis.validation import concluded
 from sweeptui.core.errors import UserError, hint
-from sweeptui.core.objectives import objectives_of, value_of
-from sweeptui.core.trial import TrialStatus
+from sweeptui.core.objectives import objectives_of
 from sweeptui.core.validating import Asked, candidates, check_seed, missing, replicates, signature
 from sweeptui.folders import existing_sweep
 from sweeptui.survey import open_sweep
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from sweeptui.core.config import SweepTool
     from sweeptui.core.objectives import Objective
     from sweeptui.core.state import Command, SweepState
+    from sweeptui.core.trial import Trial
 
 EXIT_NO_SUCCESS = 3
 EXIT_STOPPED = 5
@@ -145,38 +145,14 @@ def _shape(state: SweepState, tool: SweepTool, asked: Asked, chosen: list[Any], 
     """What `--json` prints; `gain` is in the metric's unit, more is better."""
     objectives = objectives_of(state.config)
     there = replicates(state, tool, asked)
-    scores: list[dict[int, float]] = []
-    shapes = []
+    groups: dict[str, dict[int, Trial]] = {}
     for each in chosen:
         key = signature(each.params, asked.seed_parameter)
-        mine = {index: trial for (of, index), trial in there.items() if of == key and index <= asked.seeds}
-        values = {index: value_of(trial, objectives, asked.which) for index, trial in mine.items()}
-        done = {
-            index: value
-            for index, value in values.items()
-            if value is not None and mine[index].status is TrialStatus.COMPLETED
-        }
-        scores.append(done)
-        found = estimate(list(done.values()))
-        shapes.append(
-            {
-                "of": each.name,
-                "found_with": each.score,
-                "seeds": found.count,
-                "failed": sum(trial.status is TrialStatus.FAILED for trial in mine.values()),
-                "waiting": asked.seeds - sum(trial.status.terminal for trial in mine.values()),
-                "mean": found.mean,
-                "std": found.std,
-                "low": found.low,
-                "high": found.high,
-                "flattered_by": _flattered(each.score, found.mean, objective),
-                "trials": [trial.id for trial in mine.values()],
-                "params": dict(each.params),
-            }
-        )
-    for shape, ours in zip(shapes[1:], scores[1:], strict=True):
-        versus = gain(ours, scores[0], objective.goal, len(shapes) - 1)
-        shape["gain"] = {**dataclasses.asdict(versus), "sentence": versus.sentence}
+        groups[each.name] = {n: trial for (of, n), trial in there.items() if of == key and n <= asked.seeds}
+    shapes = concluded(groups, {each.name: each.score for each in chosen}, objectives, asked.which)
+    for shape, each in zip(shapes, chosen, strict=True):
+        shape["waiting"] += asked.seeds - len(groups[each.name])  # not made yet
+        shape["params"] = dict(each.params)
     return {
         "sweep": state.name,
         "metric": objective.name,
@@ -184,11 +160,6 @@ def _shape(state: SweepState, tool: SweepTool, asked: Asked, chosen: list[Any], 
         "level": 0.95,
         "configurations": shapes,
     }
-
-
-def _flattered(found: float | None, mean: float | None, objective: Objective) -> float | None:
-    """How much better than over fresh seeds it looked when it was chosen; below 0 where it was unlucky."""
-    return None if found is None or mean is None else objective.sign * (found - mean)
 
 
 def _print(shape: dict[str, Any]) -> None:

@@ -63,7 +63,12 @@ class Asked:
 
 
 def check_seed(tool: SweepTool, asked: Asked) -> None:
-    """Raise `UserError` where a replicate would be the same training again, with the same seed."""
+    """Raise `UserError` where nothing could be trained, or would be the same training again, with the same seed."""
+    if tool.train_command is None and tool.recipe_module is None:
+        raise UserError(
+            "this sweep has no training command (it was imported), so nothing of it can be trained again; a recipe "
+            "that learns from it can be validated: sweeptui RECIPE --warm-start SWEEP"
+        )
     if asked.seed_parameter:
         return
     words = " ".join(tool.train_command or ())

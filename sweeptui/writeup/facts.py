@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sweeptui.core.analysis.best import as_overrides, as_patch, as_yaml, training_command
+from sweeptui.core.analysis.forms import as_form
 from sweeptui.core.ansi import sanitize
 from sweeptui.core.errors import UserError
 from sweeptui.core.objectives import value_of
@@ -139,7 +141,8 @@ def forms(content: Content, trial: Trial) -> list[Form]:
     found = []
     try:
         command = training_command(content.tool, content.state.name, content.folder, trial)
-        found.append(Form("Command", f"cd {shlex.quote(content.tool.working_dir or '.')}\n{shlex.join(command)}"))
+        if command:  # an imported sweep has none
+            found.append(Form("Command", f"cd {shlex.quote(content.tool.working_dir or '.')}\n{shlex.join(command)}"))
     except UserError:
         pass  # the recipe's command has a placeholder that stands for nothing here; the other forms are whole
     scores = [f"{each.name} {value_of(trial, content.objectives, k)!r}" for k, each in enumerate(content.objectives)]
@@ -149,7 +152,10 @@ def forms(content: Content, trial: Trial) -> list[Form]:
         Form("JSON", json.dumps(dict(trial.params), indent=2, ensure_ascii=False)),
         Form("Overrides", "\n".join(shlex.quote(word) for word in as_overrides(trial.params))),
         Form("Hydra patch", as_patch(content.state.name, trial, said=plain(said)).rstrip()),
+        Form("Python", as_form("python", content.state.name, trial).rstrip()),
     ]
+    with suppress(UserError):  # two parameters that would be one variable
+        found.append(Form("Environment", as_form("env", content.state.name, trial).rstrip()))
     return [
         Form(form.title, "\n".join(sanitize(line, colour=False) for line in form.text.split("\n"))) for form in found
     ]

@@ -9,11 +9,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from sweeptui import __version__
+from sweeptui.core.analysis.validation import repeated
 from sweeptui.core.errors import UserError
 from sweeptui.core.trial import TrialStatus
 from sweeptui.core.wording import number
 from sweeptui.surroundings import surroundings
-from sweeptui.writeup import charts, facts, spaces
+from sweeptui.writeup import charts, facts, spaces, validated
 from sweeptui.writeup.content import MAX_CURVE_POINTS
 from sweeptui.writeup.figure import Table
 from sweeptui.writeup.learnt import Learnt, bars, learn, verdicts
@@ -128,6 +129,7 @@ def _sections(content: Content) -> list[Section]:
             tables=[table for table in [facts.best_table(content)] if table is not None],
             forms=[] if best is None else facts.forms(content, best.trial),
         ),
+        Section("validation", "Validation", said=validated.said(content), tables=validated.tables(content)),
         Section("history", "History", charts=_there(charts.history(content), charts.growth(content))),
         Section("curves", "Learning curves", charts=_there(charts.curves(content))),
         Section("front", "Pareto front", charts=charts.by_metrics(content), tables=_front_table(content)),
@@ -197,7 +199,8 @@ def _best_said(content: Content) -> str:
     if tied > 1:
         said += f" {tied - 1} more reached the same score; of those this is the one with the lowest cost."
     if len(content.order) > 1:
-        said += f" It is the best of {len(content.order)} noisy trials, so expect somewhat less when it is run again."
+        luck = f" It is the best of {len(content.order)} noisy trials, so expect somewhat less when it is run again"
+        said += luck + (": see Validation." if best.trial.id in repeated(content.state) else ".")
     return said
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sweeptui.core.trial import TrialStatus
 from sweeptui.core.wording import cost, duration
 from sweeptui.writeup import facts
+from sweeptui.writeup.validated import HEAD, rows_of, validations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,9 @@ def markdown(content: Content) -> str:
             if form.title in ("YAML", "Command"):
                 lines += [*fenced(form.text, "sh" if form.title == "Command" else "yaml"), ""]
         lines += ["</details>", ""]
+    for metric, shapes in validations(content):
+        lines += [f"**Validation{f', {code(metric)}' if len(content.objectives) > 1 else ''}**", ""]
+        lines += [*table((*HEAD[:-1], "so"), rows_of(shapes)), ""]
     if content.failures:
         groups = [(str(len(each.group.trials)), code(facts.plain(each.group.error))) for each in content.failures]
         lines += ["**Failures**", "", *table(("Trials", "Error"), groups[:MAX_GROUPS])]
