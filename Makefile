@@ -12,6 +12,8 @@ DEV_LOCK := requirements-dev.lock
 SKY_LOCK := requirements-skypilot.lock
 SKY_VENV := .venv-skypilot
 SKY_STAMP := $(SKY_VENV)/.setup-stamp
+# Tests wait for processes and terminals about half of their time.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, (3 * (os.cpu_count() or 1) + 1) // 2))')
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: setup dev-setup demo test slow skypilot-test skypilot-slow check docs snapshots screenshots \
@@ -50,7 +52,7 @@ demo: setup
 	$(BIN)/sweeptui ppo --max-trials 10
 
 test: dev-setup
-	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 slow: dev-setup
 	$(BIN)/python -m pytest -m "slow and not skypilot_real"

@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class MadeUpSky:
     def __init__(self) -> None:
         self.began: dict[str, float] = {}
         self.calls: Counter[str] = Counter()
+        self.followed: dict[str, threading.Event] = {}
 
     def submit(self, submission: Submission) -> str:
         self.began[submission.name] = time.time()
@@ -69,12 +71,25 @@ class MadeUpSky:
     def logs(self, name: str, remote_id: str, tail: int | None) -> list[str]:
         self.calls["logs"] += 1
         time.sleep(ANSWER_S)
+        return self._lines(name, tail)
+
+    def _lines(self, name: str, tail: int | None) -> list[str]:
         count = int((time.time() - self.began[name]) / REPORT_EVERY_S)
         lines = []
         for n in range(max(1, 2 * count - (tail or 2 * count)), 2 * count + 1):
             said = f"epoch {n}" if n % 2 else "::sweeptui:: " + json.dumps({"step": n, "score": n / 1000})
             lines.append(f"(x, pid=1) sweeptui-a1:{n}|{said}")
         return lines
+
+    def follow(self, name: str, remote_id: str, tail: int | None, take: Callable[[Sequence[str]], None]) -> None:
+        self.calls["streams"] += 1
+        stopped = self.followed[name] = threading.Event()
+        take(self._lines(name, tail))
+        while name in self.began and not stopped.wait(REPORT_EVERY_S):
+            take(self._lines(name, 2))
+
+    def unfollow(self, name: str) -> None:
+        self.followed[name].set()
 
     def cancel(self, name: str, remote_id: str) -> None:
         self.began.pop(name, None)
@@ -86,7 +101,8 @@ class MadeUpSky:
         return []
 
     def close(self) -> None:
-        pass
+        for stopped in self.followed.values():
+            stopped.set()
 
 
 @dataclass

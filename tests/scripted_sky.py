@@ -68,6 +68,8 @@ class ScriptedSky:
         self.in_flight = self.most_in_flight = 0
         self.asked: list[tuple[str, Any]] = []
         self.closed = 0
+        self.followed: dict[str, threading.Event] = {}
+        """By name: set once the log is not wanted any more."""
         self.stubborn = False
         """Cancelled jobs do not end."""
         self._lock = threading.Lock()
@@ -107,6 +109,25 @@ class ScriptedSky:
             [lines] = [job.lines for job in self.jobs[name] if job.remote_id == remote_id]
             return list(lines if tail is None else lines[-tail:])
 
+    def follow(self, name: str, remote_id: str, tail: int | None, take: Callable[[Sequence[str]], None]) -> None:
+        stopped = self.followed[name] = threading.Event()
+        self._enter("follow", (name, tail))
+        at, over = None, False
+        while not over:
+            over = stopped.wait(0.005)
+            with self._lock:
+                [job] = [job for job in self.jobs[name] if job.remote_id == remote_id]
+                over, lines = over or job.state.over, list(job.lines)
+            at = (0 if tail is None else max(0, len(lines) - tail)) if at is None else at
+            if lines[at:] and not stopped.is_set():
+                take(lines[at:])
+            at = len(lines)
+        self._leave("follow")
+
+    def unfollow(self, name: str) -> None:
+        self._enter("unfollow", name)
+        self.followed[name].set()
+
     def cancel(self, name: str, remote_id: str) -> None:
         self._enter("cancel", (name, remote_id))
         self._end(name, remote_id)
@@ -125,6 +146,8 @@ class ScriptedSky:
 
     def close(self) -> None:
         self.closed += 1
+        for stopped in self.followed.values():
+            stopped.set()
 
     def _end(self, name: str, remote_id: str | None) -> None:
         with self._lock:
@@ -176,7 +199,7 @@ class Bench:
 
     def restart(self) -> None:
         """As after a crash of the process: nothing is said goodbye to."""
-        self.dispatcher._opened._courier.close()
+        self.dispatcher._opened._errands.courier.close()
         self.dispatcher, self.updates = self.make(), []
 
     def spec(self, number: int = 1, **changes: Any) -> JobSpec:

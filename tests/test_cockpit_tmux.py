@@ -107,6 +107,7 @@ def test_a_sweep_is_steered_by_keys_from_its_start_to_its_end(project, start):  
     before = trainings(project)
     assert set(before) == {4, 5}
     terminal.press(":")
+    terminal.shows("Enter does it")
     terminal.write("goto 4")
     terminal.press("Enter")
     terminal.shows("Log trial_0004")

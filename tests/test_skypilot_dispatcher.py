@@ -13,7 +13,7 @@ from scripted_sky import Bench, FakeJob, ScriptedSky
 
 from sweeptui.core import watched
 from sweeptui.core.dispatch import DispatchError, JobPhase, Started
-from sweeptui.dispatchers.skypilot import farewell, fleet
+from sweeptui.dispatchers.skypilot import errands, farewell, fleet, log_reader
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, RemoteState, Submission
 from sweeptui.dispatchers.skypilot.records import sweep_id
 from sweeptui.dispatchers.skypilot.task import OURS, warm_names
@@ -401,25 +401,82 @@ def test_a_job_that_waited_on_a_kept_cluster_is_preempted_with_it(tmp_path: Path
     assert bench.end().preempted
 
 
-def test_the_log_of_the_trial_that_somebody_looks_at_comes_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fleet, "WATCHED_S", 0.01)
-    # The others' turns are far away, once each has had one.
-    monkeypatch.setattr(fleet.Fleet, "_pause_s", lambda self, took_s: 3600.0)
+@pytest.fixture
+def only_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The turns of logs that nobody looks at are far away, once each has had one."""
+    monkeypatch.setattr(log_reader, "WATCHED_S", 0.01)
+    monkeypatch.setattr(errands.Errands, "pause_s", lambda self, took_s: 3600.0)
+
+
+def logs_asked(bench: Bench) -> Counter[str]:
+    """How often each job's log was brought, by the number of its trial."""
+    return Counter(asked[0].split("-")[3] for method, asked in bench.sky.asked if method == "logs")
+
+
+def test_the_log_of_the_trial_that_somebody_looks_at_comes_first(tmp_path: Path, only_watched: None) -> None:
     bench = Bench(tmp_path)
+    bench.sky.faults["follow"] = [GatewayError("logs are not followed here") for _ in range(1000)]
     bench.dispatcher.dispatch([bench.spec(number) for number in range(1, 6)])
     bench.until(lambda: bench.sky.calls["logs"] >= 5)
     watched.say(tmp_path, 4)
     bench.until(lambda: bench.sky.calls["logs"] >= 15)
+    assert bench.sky.calls["follow"] > 0
     watched.say(tmp_path, 2)
-    bench.until(lambda: sum("-0002-" in asked[0] for method, asked in bench.sky.asked if method == "logs") >= 5)
-    logs = Counter(asked[0].split("-")[3] for method, asked in bench.sky.asked if method == "logs")
+    bench.until(lambda: logs_asked(bench)["0002"] >= 5)
+    logs = logs_asked(bench)
     assert {number: count for number, count in logs.items() if number not in ("0002", "0004")} == {
         "0001": 1,
         "0003": 1,
         "0005": 1,
     }
+
+
+def test_the_log_of_the_trial_that_somebody_looks_at_is_followed(tmp_path: Path, only_watched: None) -> None:
+    bench = Bench(tmp_path)
+    first, second = bench.spec(1), bench.spec(2)
+    bench.dispatcher.dispatch([first, second])
+    bench.until(lambda: bench.sky.calls["logs"] >= 2)
+    watched.say(tmp_path, 1)
+    bench.until(lambda: bench.sky.followed)
+    job, brought = bench.sky.the("-0001-"), logs_asked(bench)["0001"]
+    for number in range(5):
+        job.say(f"line {number}")
+        job.report(step=number)
+        bench.until(lambda: first.log_path.exists() and f"line {number}" in first.log_path.read_text())  # noqa: B023
+    assert logs_asked(bench)["0001"] == brought
+    # SkyPilot hangs up: it is followed again, and nothing is twice.
+    bench.sky.followed[job.name].set()
+    bench.until(lambda: bench.sky.calls["follow"] == 2)
+    job.say("after the gap")
+    bench.until(lambda: "after the gap" in first.log_path.read_text())
+    assert first.log_path.read_text().splitlines() == [*(f"line {number}" for number in range(5)), "after the gap"]
+    assert [json.loads(line)["step"] for line in first.report_path.read_text().splitlines()] == list(range(5))
+    watched.say(tmp_path, 2)
+    bench.until(bench.sky.followed[job.name].is_set)
+    bench.until(lambda: any("-0002-" in name for name in bench.sky.followed))
+    bench.sky.the("-0002-").say("done")
+    bench.sky.the("-0002-").end(S.SUCCEEDED, code=0)
+    bench.end(2)
+    assert second.log_path.read_text() == "done\n"
+    bench.sky.close()
+
+
+def test_lines_that_do_not_join_are_followed_from_the_first_one(
+    tmp_path: Path, only_watched: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_reader, "LOG_TAIL", 2)
+    bench = Bench(tmp_path)
+    spec = bench.spec()
+    bench.sky.new = lambda job: job.say("0")
+    bench.dispatcher.dispatch([spec])
+    bench.until(spec.log_path.exists)
+    # So that only what is followed can fill the gap.
+    bench.sky.faults["logs"] = [GatewayError("not now", again=True) for _ in range(1000)]
+    bench.sky.the().say(*"123456")
+    watched.say(tmp_path, 1)
+    bench.until(lambda: spec.log_path.read_text().splitlines() == list("0123456"))
+    assert [asked[1] for method, asked in bench.sky.asked if method == "follow"] == [2, None]
+    bench.sky.close()
 
 
 def test_what_runs_is_left_alone_when_the_sweep_lets_go(bench: Bench) -> None:

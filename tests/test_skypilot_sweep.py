@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from engine_support import Sweep
 from scripted_sky import FakeJob, ScriptedSky
 
@@ -18,6 +20,9 @@ from sweeptui.core.trial import JobOutcome, Stage, TrialStatus
 from sweeptui.dispatchers import places
 from sweeptui.dispatchers.skypilot import fleet
 from sweeptui.dispatchers.skypilot.gateway import RemoteState
+from sweeptui.dispatchers.skypilot.task import submission_of
+
+PAGE = Path(__file__).parents[1] / "docs" / "skypilot.md"
 
 
 @pytest.fixture
@@ -214,6 +219,39 @@ def test_a_dry_run_says_what_it_would_cost(
     assert main([str(tmp_path / "r.yaml"), "--dry-run", "--json", "--root", str(tmp_path)]) == 0
     [shape] = json.loads(capsys.readouterr().out)
     assert shape["price_usd_h"] == 0.8
+
+
+@pytest.mark.parametrize(("section", "remote"), [(0, True), (1, True), (2, True), (3, False)])
+def test_each_quick_start_of_the_page_is_a_recipe(
+    tmp_path: Path, sky: ScriptedSky, monkeypatch: pytest.MonkeyPatch, section: int, remote: bool
+) -> None:
+    """A cloud, Slurm, Kubernetes, a launcher of one's own: each can be tried, and would launch what it says."""
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    shown = yaml.safe_load(blocks[section])
+    tool = {**Sweep(tmp_path).tool().to_json(), **shown}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(tool))
+    launcher = tmp_path / "devops" / "skypilot" / "launch.py"
+    launcher.parent.mkdir(parents=True)
+    launcher.write_text(f"#!{sys.executable}\n")
+    launcher.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_API_KEY", "hidden")
+    asked = []
+
+    def estimate(tool: Any, spec: Any) -> dict[str, Any]:
+        asked.append(submission_of(tool.skypilot, spec, "st-estimate").task)
+        return {"resources": "AWS(g6.xlarge, L4:1)", "price_usd_h": 0.8}
+
+    monkeypatch.setattr(preview, "estimate", estimate)
+    from sweeptui.cli import main
+
+    assert main(["recipe.yaml", "--dry-run", "--max-trials", "1"]) == 0
+    assert bool(asked) == remote
+    for task in asked:
+        assert task["resources"]["infra"] == shown["skypilot"]["infra"]
+        assert task["resources"]["accelerators"] == shown["skypilot"]["gpus"]
+    assert not sky.jobs
 
 
 def test_the_doctor_finds_what_was_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

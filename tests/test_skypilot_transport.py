@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeptui.dispatchers.skypilot import runner
+from sweeptui.dispatchers.skypilot import runner, stream
+from sweeptui.dispatchers.skypilot.stream import hand_on
 from sweeptui.dispatchers.skypilot.transport import MOVED, Transport
 
 
@@ -100,6 +103,50 @@ def test_what_skypilot_says_itself_is_no_line_of_the_job(tmp_path: Path) -> None
         ["Job started. Streaming logs...", *numbered(["x sweeptui-a1:9|y"]), "Job finished"], whole=True
     )
     assert files.lines() == ["x sweeptui-a1:9|y"]
+
+
+# -- a log that is followed --------------------------------------------------------------------------------------------
+
+
+def test_what_is_followed_comes_in_whole_lines() -> None:
+    taken: list[str] = []
+    pieces = iter(["a", "b\nc\x85", None, "d\n", "", "\n", "no end"])
+    hand_on(pieces, taken.extend, threading.Event())
+    assert taken == ["ab", "c\x85d", ""]
+
+
+def test_what_came_before_an_error_is_handed_on() -> None:
+    taken: list[str] = []
+
+    def pieces() -> Iterator[str]:
+        yield "a\n"
+        raise OSError("hung up")
+
+    with pytest.raises(OSError, match="hung up"):
+        hand_on(pieces(), taken.extend, threading.Event())
+    assert taken == ["a"]
+
+
+def test_who_stops_a_stream_gets_no_more_and_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # More comes than is read ahead.
+    monkeypatch.setattr(stream, "AHEAD", 3)
+    taken: list[str] = []
+    stopped, closed = threading.Event(), threading.Event()
+
+    def pieces() -> Iterator[str]:
+        try:
+            while True:
+                yield "x\n"
+        finally:
+            closed.set()
+
+    def take(lines: Sequence[str]) -> None:
+        taken.extend(lines)
+        stopped.set()
+
+    hand_on(pieces(), take, stopped)
+    assert closed.is_set()
+    assert 3 <= len(taken) <= 5
 
 
 # -- what runs on the remote machine ----------------------------------------------------------------------------------

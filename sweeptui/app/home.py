@@ -18,12 +18,12 @@ from sweeptui.app import terminal, wording
 from sweeptui.app.faults import complain
 from sweeptui.app.inventory import EXPERIMENT, STAGE, SWEEP, Entry, Inventory
 from sweeptui.app.messages import Latest
+from sweeptui.app.orders import whoami
 from sweeptui.app.run import EXIT_FAILED, run_cockpit
 from sweeptui.app.screens.newsweep import NewSweep
 from sweeptui.app.screens.sweeps import SweepList
 from sweeptui.app.screens.sweeptable import shown_path
 from sweeptui.app.trash import throw_away
-from sweeptui.app.watcher import whoami
 from sweeptui.app.window import Window
 from sweeptui.core.errors import UserError
 from sweeptui.folders import sweeps_dir

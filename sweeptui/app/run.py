@@ -16,7 +16,7 @@ from sweeptui.app import keymap, terminal, wording
 from sweeptui.app.cockpit import Cockpit, Leaving
 from sweeptui.app.engine import go_on_in_background
 from sweeptui.app.faults import complain
-from sweeptui.app.watcher import whoami
+from sweeptui.app.orders import whoami
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.errors import UserError
 from sweeptui.core.state import SweepState, SweepStatus
@@ -32,8 +32,10 @@ HUNG_UP_S = 0.1
 """How often a terminal that SIGHUP was sent about is looked at."""
 LOOK_OUT_S = 1.0
 """How often any other is."""
-NEVER = 1_000_000_000
-"""So many collections among the younger objects until Python itself looks for garbage among all."""
+AT_LAST = 1_000
+"""After so many collections among the younger objects Python itself looks for garbage among all: where the screen
+stands still, because its terminal takes nothing, and the sweep goes on.
+"""
 SWITCH_S = 0.001
 """A key waits no longer than that for another thread of this process, five times less than Python would have it."""
 READ_ONLY = "this window is read-only: it shows the sweep and changes nothing"
@@ -91,7 +93,7 @@ def _collect_from_here() -> None:
     """
     gc.freeze()
     young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, NEVER)
+    gc.set_threshold(young, middle, AT_LAST)
     gc.enable()
 
 

@@ -1,12 +1,9 @@
-"""Looks at the sweep's store on a thread of its own, and enters the user's commands there."""
+"""Looks at the sweep's store on a thread of its own, and has the user's commands entered there."""
 
 from __future__ import annotations
 
 import math
-import os
-import queue
 import shutil
-import socket
 import threading
 import time
 from bisect import bisect_left
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.app import wording
 from sweeptui.app.messages import SnapshotTaken, Teller, Told, WatchFailed
 from sweeptui.app.opening import Opening, any_job_lives
+from sweeptui.app.orders import Orders
 from sweeptui.app.plot.series import Series, SeriesReader
 from sweeptui.app.snapshot import Curve, Focus, Snapshot, snapshot
 from sweeptui.app.travel import Moment, Step, Traveller
@@ -57,17 +55,6 @@ MAX_CURVE_POINTS = 240
 NOTES = frozenset({"breaker", "disk", "optimizer", "lease"})
 
 
-def whoami(client: str = "cockpit") -> str:
-    """Who the journal says gave a command."""
-    import getpass  # noqa: PLC0415 - for who gives a command
-
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()} ({client})"
-
-
 def _number(trial: Trial) -> int:
     return trial.number
 
@@ -104,10 +91,6 @@ class _Learning:
         return tuple(self.scores[::step])
 
 
-_Entry = tuple[str, Mapping[str, Any], Callable[[int], None] | None]
-"""A command, and who is to be told its number."""
-
-
 class Watcher:
     """Posts a `SnapshotTaken` whenever anything changed. `look_at` and `submit` may be called from any thread.
 
@@ -138,12 +121,10 @@ class Watcher:
         self._post = post
         self._teller = Teller(SnapshotTaken, post)
         self._runs_here = runs_here
-        self._client = client
         self._read_only = read_only
+        self._orders = Orders(folder, post, client=client, read_only=read_only)
         self._wake = threading.Event()
         self._closed = False
-        self._commands: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
-        self._asked: set[int] = set()
         self._on_screen: frozenset[int] = frozenset()
         self._selected: int | None = None
         self._plotted: frozenset[int] = frozenset()
@@ -181,11 +162,8 @@ class Watcher:
 
         `entered` is called with the command's number, on the watcher's thread.
         """
-        if self._read_only:
-            self._post(Told(self._read_only, warning=True))
-            return
-        self._commands.put((verb, args, entered))
-        self._wake.set()
+        if self._orders.give(verb, args, entered):
+            self._wake.set()
 
     def disown(self) -> None:
         """This process does not run the sweep any more."""
@@ -228,7 +206,7 @@ class Watcher:
 
     def _rest(self, until: float) -> None:
         """Where the sweep changes all the time, looking elsewhere makes no more refreshes; a command does."""
-        while not self._closed and self._commands.empty() and (left := until - time.monotonic()) > 0:
+        while not self._closed and not self._orders.waiting and (left := until - time.monotonic()) > 0:
             self._pause(left)
 
     def _say(self, problem: str) -> None:
@@ -239,7 +217,8 @@ class Watcher:
 
     def _turn(self, store: SqliteStore) -> bool:
         """Look once, and tell what is new; whether the journal had anything."""
-        self._enter_commands()
+        if self._orders.enter() and not self._runs_here and not (self._lease is not None and self._lease.alive):
+            self._orders.have_applied()
         changes: list[Change] = []
         try:
             changes = store.refresh()
@@ -282,11 +261,9 @@ class Watcher:
         self._series = SeriesReader()
 
     def _tell(self, changes: list[Change]) -> None:
+        self._orders.tell(changes)
         for change in changes:
-            if change.kind == ChangeKind.COMMAND_FINISHED and change.data["id"] in self._asked:
-                self._asked.discard(change.data["id"])
-                self._post(Told(str(change.data["result"]), warning=change.data["state"] == "refused"))
-            elif change.kind in NOTES and change.data.get("message"):
+            if change.kind in NOTES and change.data.get("message"):
                 self._post(Told(f"{change.kind}: {change.data['message']}", warning=True))
 
     def _take_in(self, store: View, changes: list[Change]) -> None:
@@ -411,35 +388,3 @@ class Watcher:
         if old is not None and old.trial == selected and not any(change.trial == selected for change in changes):
             return old
         return Focus(selected, tuple(store.jobs(selected)))
-
-    # -- writing
-
-    def _enter_commands(self) -> None:
-        entered = False
-        try:
-            while True:
-                verb, args, tell = self._commands.get_nowait()
-                try:
-                    # Opened for each: a command is rare, and the file is only ever open for writing while one is given.
-                    with closing(SqliteStore.open(self._folder / DATABASE)) as store:
-                        number = store.submit(verb, args, whoami(self._client))
-                        self._asked.add(number)
-                        if tell is not None:
-                            tell(number)
-                    entered = True
-                except UserError as error:
-                    self._post(Told(f"{verb} was not entered: {error}", warning=True))
-        except queue.Empty:
-            pass
-        if entered and not self._runs_here and not (self._lease is not None and self._lease.alive):
-            threading.Thread(target=self._steward, name="steward", daemon=True).start()
-
-    def _steward(self) -> None:
-        """Nobody runs the sweep: apply the commands to what it left running."""
-        from sweeptui.launch import steward  # noqa: PLC0415 - a window on a sweep does without the engine
-
-        try:
-            steward(self._folder.parents[2], self._folder.name)
-        except Exception as error:  # noqa: BLE001 - on a thread that nobody looks at: it is said, whatever it is
-            said = str(error) if isinstance(error, UserError) else repr(error)
-            self._post(Told(f"nobody runs the sweep, and the command waits: {said}", warning=True))

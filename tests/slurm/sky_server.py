@@ -119,9 +119,9 @@ class SkyServer:
         return done.stdout
 
     def _write_configuration(self) -> None:
-        catalogue = self.folder / ".sky" / "catalogs" / "v8" / "common"
-        for path in (self.folder / ".slurm", self.folder / ".ssh", catalogue):
-            path.mkdir(parents=True)
+        for path in (self.folder / ".slurm", self.folder / ".ssh"):
+            path.mkdir()
+        write_catalogue(self.folder)
         (self.folder / ".slurm" / "config").write_text(
             f"Host sweeptui\n  HostName 127.0.0.1\n  Port {self.cluster.ssh_port}\n  User {LOGIN}\n"
             f"  IdentityFile {self.cluster.key}\n  IdentitiesOnly yes\n"
@@ -129,13 +129,6 @@ class SkyServer:
         (self.folder / ".sky" / "config.yaml").write_text(
             "allowed_clouds: [slurm]\nslurm:\n  provision_timeout: 120\n"
             "jobs:\n  controller:\n    consolidation_mode: true\n"
-        )
-        # Otherwise it is fetched from the network.
-        (catalogue / "accelerators.csv").write_text(
-            "AcceleratorName,Clouds\n" + "".join(f'{name},"{cloud}"\n' for name, (_, cloud) in ACCELERATORS.items())
-        )
-        (catalogue / "metadata.csv").write_text(
-            "GPU,MemoryGB,Manufacturer\n" + "".join(f"{name},{gb},NVIDIA\n" for name, (gb, _) in ACCELERATORS.items())
         )
 
     def _write_shims(self) -> None:
@@ -160,3 +153,15 @@ class SkyServer:
         packages = Path(sysconfig.get_paths()["purelib"])
         shutil.copy(HERE / "offline_probe.py", packages / "sweeptui_offline_probe.py")
         (packages / "sweeptui_offline_probe.pth").write_text("import sweeptui_offline_probe\n")
+
+
+def write_catalogue(home: Path) -> None:
+    """What SkyPilot knows of GPUs; otherwise it is fetched from the network."""
+    catalogue = home / ".sky" / "catalogs" / "v8" / "common"
+    catalogue.mkdir(parents=True)
+    (catalogue / "accelerators.csv").write_text(
+        "AcceleratorName,Clouds\n" + "".join(f'{name},"{cloud}"\n' for name, (_, cloud) in ACCELERATORS.items())
+    )
+    (catalogue / "metadata.csv").write_text(
+        "GPU,MemoryGB,Manufacturer\n" + "".join(f"{name},{gb},NVIDIA\n" for name, (gb, _) in ACCELERATORS.items())
+    )

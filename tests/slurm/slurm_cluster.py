@@ -115,6 +115,10 @@ class SlurmCluster:
         """The ids of the jobs that wait or run."""
         return self.slurm("squeue", "-h", "-o", "%i").split()
 
+    def names(self) -> dict[str, str]:
+        """Of the jobs that wait or run, by their ids."""
+        return dict(line.split(maxsplit=1) for line in self.slurm("squeue", "-h", "-o", "%i %j").splitlines())
+
     def _run(self, *argv: object) -> None:
         name = Path(str(argv[0])).name
         with (self.folder / "log" / f"{name}.out").open("wb") as out:

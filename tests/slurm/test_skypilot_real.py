@@ -19,6 +19,7 @@ import pytest
 from sky_server import NODE_PYTHON
 
 import sweeptui
+from sweeptui.core import watched
 
 pytestmark = [pytest.mark.skypilot_real, pytest.mark.timeout(1800, func_only=True)]
 HERE = Path(__file__).parent
@@ -35,7 +36,8 @@ class Project:
         self.code = folder / "code"
         """What is copied to the remote machines."""
         shutil.copytree(PACKAGE, self.code / "sweeptui", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(HERE / "trial.py", self.code)
+        for script in ("trial.py", "paused_trial.py"):
+            shutil.copy(HERE / script, self.code)
 
     def recipe(self, **changes: Any) -> str:
         """A recipe of `trial.py`; returns its file's name."""
@@ -125,14 +127,26 @@ class Project:
         logs = sorted(self.folder.glob("train_dir/sweeps/*/skypilot.log"))
         return "\n".join(path.read_text()[-3000:] for path in [self.folder / "out.txt", *logs])
 
-    def launches(self) -> int:
-        """How many managed jobs SkyPilot was ever asked to launch."""
+    def asked(self, *names: str) -> int:
+        """How often SkyPilot was ever asked for any of these: `sky.jobs.launch`, say."""
         requests = self.server.folder / ".sky" / "api_server" / "requests.db"
         with contextlib.closing(sqlite3.connect(f"file:{requests}?mode=ro", uri=True)) as database:
-            return int(database.execute("select count(*) from requests where name = 'sky.jobs.launch'").fetchone()[0])
+            found = [name for (name,) in database.execute("select name from requests")]
+        return sum(map(found.count, names))
 
-    def log(self, sweep: str, trial: int) -> str:
-        path = self.folder / "train_dir" / "sweeps" / sweep / "trials" / f"trial_{trial:04d}" / "train.1.log"
+    def launches(self) -> int:
+        """How many managed jobs SkyPilot was ever asked to launch."""
+        return self.asked("sky.jobs.launch")
+
+    def follows(self, sweep: str, trial: int) -> bool:
+        """Whether lines come without being asked for."""
+        logs, lines = ("sky.logs", "sky.jobs.logs"), len(self.log(sweep, trial).splitlines())
+        before = self.asked(*logs)
+        self.until(lambda: len(self.log(sweep, trial).splitlines()) >= lines + 5)
+        return self.asked(*logs) == before
+
+    def log(self, sweep: str, trial: int, attempt: int = 1) -> str:
+        path = self.folder / "train_dir" / "sweeps" / sweep / "trials" / f"trial_{trial:04d}" / f"train.{attempt}.log"
         return path.read_text() if path.exists() else ""
 
 
@@ -160,8 +174,7 @@ def test_managed_jobs_end_fail_are_killed_and_are_moved(project: Project) -> Non
         project.sweeptui("kill", "managed", "3")
         project.until(lambda: "runs on" in project.log("managed", 4), process)
         [name] = [job["slot"]["name"] for job in project.jobs("managed") if job["trial"] == 4]
-        queue = [line.split(maxsplit=1) for line in cluster.slurm("squeue", "-h", "-o", "%i %j").splitlines()]
-        [allocation] = [number for number, job in queue if job.startswith(name)]
+        [allocation] = [number for number, job in cluster.names().items() if job.startswith(name)]
         cluster.slurm("scancel", allocation)
         project.until(lambda: process.poll() is not None)
     assert project.launches() == before + 4, "one launch for each"
@@ -229,6 +242,41 @@ def test_each_trial_has_a_cluster_of_its_own(project: Project) -> None:
 @pytest.mark.slow
 def test_a_quick_test_by_managed_jobs(project: Project) -> None:
     assert len({job["slot"]["id"] for job in quick_test(project)}) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["cluster", "managed"])
+def test_a_paused_trial_gives_its_machine_back_and_goes_on_from_its_checkpoint(project: Project, mode: str) -> None:
+    cluster = project.server.cluster
+    script = ["{python}", "paused_trial.py", "{trial_dir}", "{checkpoint}"]
+    recipe = project.recipe(train_command=script, dispatcher_type="hybrid_remote_train", skypilot={"mode": mode})
+    with project.running(recipe, "--sweep-name", "paused", "--max-trials", "1") as process:
+        project.until(lambda: "runs on" in project.log("paused", 1), process)
+        [name] = [job["slot"]["name"] for job in project.jobs("paused")]
+        assert [job for job in cluster.names().values() if job.startswith(name)], "it runs on Slurm"
+        watched.say(project.folder / "train_dir" / "sweeps" / "paused", 1)
+        project.until(lambda: project.follows("paused", 1), process)
+        project.sweeptui("pause", "paused", "1")
+        project.until(lambda: not cluster.jobs(), process)
+        project.until(lambda: [job["outcome"] for job in project.jobs("paused")] == ["interrupted"], process)
+        [trial] = json.loads(project.sweeptui("show", "paused", "--json"))["trials"]
+        assert trial["status"] == "paused"
+        project.sweeptui("resume", "paused", "1")
+        project.until(lambda: process.poll() is not None)
+    assert process.returncode == 0, project.said()
+    assert [(job["stage"], job["attempt"], job["outcome"]) for job in project.jobs("paused")] == [
+        ("train", 1, "interrupted"),
+        ("train", 2, "completed"),
+        ("eval", 1, "completed"),
+    ]
+    trial_dir = f"{project.shared}/paused/trial_0001"
+    begins, *more = project.log("paused", 1).splitlines()
+    assert begins == f"begins in {trial_dir}"
+    assert more == [f"runs on {second}" for second in range(len(more))]
+    assert project.log("paused", 1, 2).splitlines() == [f"goes on from {trial_dir}/step-1", "done"]
+    [trial] = json.loads(project.sweeptui("show", "paused", "--json"))["trials"]
+    assert trial["score"] == 20
+    project.until(lambda: not cluster.jobs())
 
 
 def test_nothing_is_left(project: Project) -> None:

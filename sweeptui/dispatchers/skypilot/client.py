@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, Place, Sighting, Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 LIMIT_S = 1800.0
 """A call that takes longer is given up: a launch may wait long for a machine, everything else takes minutes at most."""
@@ -32,6 +32,8 @@ class WorkerGateway:
         self._guard = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._waiting: dict[int, Future[Any]] = {}
+        self._takers: dict[int, Callable[[Sequence[str]], None]] = {}
+        """Of what is followed: who gets the lines."""
         self._last = 0
         self._closed = False
 
@@ -46,6 +48,12 @@ class WorkerGateway:
 
     def logs(self, name: str, remote_id: str, tail: int | None) -> list[str]:
         return list(self._call("logs", name, remote_id, tail))
+
+    def follow(self, name: str, remote_id: str, tail: int | None, take: Callable[[Sequence[str]], None]) -> None:
+        self._call("follow", name, remote_id, tail, take=take)
+
+    def unfollow(self, name: str) -> None:
+        self._call("unfollow", name)
 
     def cancel(self, name: str, remote_id: str) -> None:
         self._call("cancel", name, remote_id)
@@ -83,7 +91,7 @@ class WorkerGateway:
                 process.wait()
         self._fail("SkyPilot is not asked any more")
 
-    def _call(self, operation: str, *args: Any) -> Any:
+    def _call(self, operation: str, *args: Any, take: Callable[[Sequence[str]], None] | None = None) -> Any:
         with self._guard:
             if self._closed:
                 raise GatewayError("SkyPilot is not asked any more", again=True)
@@ -91,15 +99,18 @@ class WorkerGateway:
             self._last += 1
             number, future = self._last, Future[Any]()
             self._waiting[number] = future
+            if take is not None:
+                self._takers[number] = take
             try:
                 assert process.stdin is not None
                 process.stdin.write(json.dumps({"id": number, "op": operation, "args": args}) + "\n")
                 process.stdin.flush()
             except OSError:
                 self._waiting.pop(number, None)
+                self._takers.pop(number, None)
                 raise GatewayError("the process that talks to SkyPilot has ended", again=True) from None
         try:
-            return future.result(LIMIT_S)
+            return future.result(None if take is not None else LIMIT_S)
         except TimeoutError:
             raise GatewayError(f"SkyPilot did not answer {operation} within {LIMIT_S:g} s", again=True) from None
 
@@ -132,7 +143,14 @@ class WorkerGateway:
         for line in process.stdout:
             answer = json.loads(line)
             with self._guard:
-                future = self._waiting.pop(answer["id"], None)
+                taker = self._takers.get(answer["id"])
+                if "lines" not in answer:
+                    self._takers.pop(answer["id"], None)
+                    future = self._waiting.pop(answer["id"], None)
+            if "lines" in answer:
+                if taker is not None:
+                    taker(answer["lines"])
+                continue
             if future is None:
                 continue
             if "error" in answer:
@@ -148,6 +166,7 @@ class WorkerGateway:
     def _fail(self, message: str) -> None:
         with self._guard:
             waiting, self._waiting = self._waiting, {}
+            self._takers = {}
         for future in waiting.values():
             future.set_exception(GatewayError(message, again=True))
 

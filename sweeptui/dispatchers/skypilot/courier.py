@@ -51,9 +51,9 @@ class Courier:
                 result = errand()
             except Exception as error:  # noqa: BLE001 - whatever it is, the one who asked must hear of it
                 told = error if isinstance(error, GatewayError) else GatewayError(f"{type(error).__name__}: {error}")
-                self._answer(lambda: failed(told))
+                self.post(lambda: failed(told))
             else:
-                self._answer(lambda: done(result))
+                self.post(lambda: done(result))
 
         self._pools[lane].submit(carry)
 
@@ -76,7 +76,8 @@ class Courier:
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _answer(self, call: Callable[[], Any]) -> None:
+    def post(self, call: Callable[[], Any]) -> None:
+        """Have `deliver` call it: for what an errand has to say before it is done. From any thread."""
         with self._lock:
             if not self._closed:
                 self._answers.append(call)

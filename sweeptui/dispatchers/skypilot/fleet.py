@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweeptui.core.dispatch import JobPhase, JobUpdate
-from sweeptui.dispatchers.skypilot.courier import Courier
+from sweeptui.dispatchers.skypilot.errands import MAX_WAIT_S, Errands
 from sweeptui.dispatchers.skypilot.farewell import take_down
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, RemoteState, Sighting
 from sweeptui.dispatchers.skypilot.job import RemoteJob, Step
+from sweeptui.dispatchers.skypilot.log_reader import LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,15 +25,8 @@ if TYPE_CHECKING:
 
 ROUND_S = 0.5
 """Between two rounds over all jobs; what a courier brings starts one at once."""
-MAX_WAIT_S = 60.0
-"""Between two tries of something that fails, and between two looks while SkyPilot does not answer."""
 MISSES = 3
 """Looks in a row that must not find a job before it is searched for."""
-LOG_TAIL = 400
-LOGS_AT_ONCE = 2
-WATCHED_S = 2.0
-"""Between two looks at the log of the trial that somebody looks at."""
-LAST_LINES_TRIES = 4
 CLEAR_TRIES = 6
 logger = logging.getLogger(__name__)
 
@@ -49,15 +42,14 @@ class Fleet:
         interval_s: float,
         retry_s: float,
     ) -> None:
-        """`watched`: the trial that somebody looks at; its log is brought first."""
+        """`watched`: the trial that somebody looks at; its log is followed."""
         self.jobs: dict[str, RemoteJob] = {}
         """By token; until their end is told."""
-        self._config, self._make_gateway, self._watched = config, make_gateway, watched
-        self._interval_s, self._retry_s = interval_s, retry_s
-        self._courier = Courier({"launch": config.max_submissions, "look": 2, "logs": LOGS_AT_ONCE, "act": 4})
+        self._config = config
+        self._errands = Errands(make_gateway, config.max_submissions, interval_s, retry_s)
+        self._courier, self._gateway = self._errands.courier, self._errands.gateway
+        self._logs = LogReader(self._errands, watched, lambda: self.hurry(look=True))
         self._updates: list[JobUpdate] = []
-        self._gateway_made: Gateway | None = None
-        self._guard = threading.Lock()
         self._round_at = self._look_at = float("-inf")
         self._looking = self._finding = False
         self._fails = 0
@@ -94,15 +86,13 @@ class Fleet:
         self._courier.close()
         if not self.jobs and (self._launched or self._config.clusters):
             take_down(self._gateway(), suffix)
-        if self._gateway_made is not None:
-            self._gateway_made.close()
+        self._errands.close_gateway()
         self.jobs.clear()
 
     def _round(self, now: float) -> None:
         launching = sum(job.step is Step.LAUNCHING for job in self.jobs.values())
         finding: list[RemoteJob] = []
         reading: list[RemoteJob] = []
-        watched = self._watched()
         for job in list(self.jobs.values()):
             if job.busy or now < job.not_before:
                 continue
@@ -120,18 +110,15 @@ class Fleet:
                     self._check_queue(job)
                     if job.unwanted:
                         self._stop(job)
-                    elif _prints(job) and now >= (job.read_at + WATCHED_S if job.trial == watched else job.log_at):
+                    else:
                         reading.append(job)
                 case Step.LAST_LINES:
-                    self._read_log(job, None)
+                    self._logs.read(job, None)
                 case Step.CLEARING:
                     self._clear(job)
         if finding and not self._finding:
             self._find(finding)
-        in_flight = sum(job.busy and job.step is Step.OUT for job in self.jobs.values())
-        reading.sort(key=lambda job: (job.trial != watched, job.log_at))
-        for job in reading[: max(0, LOGS_AT_ONCE - in_flight)]:
-            self._read_log(job, LOG_TAIL)
+        self._logs.turn(reading, sum(job.busy and job.step is Step.OUT for job in self.jobs.values()), now)
         if now >= self._look_at and not self._looking:
             self._look(now)
 
@@ -152,7 +139,7 @@ class Fleet:
             if error.again:
                 # Nobody knows how far it got: looked for first, launched again if it is not there.
                 job.step = Step.TO_FIND
-                self._later(job, error)
+                self._errands.later(job, error)
             else:
                 job.error = str(error)
                 job.step, job.tries = Step.CLEARING, 0
@@ -179,7 +166,7 @@ class Fleet:
         def failed(error: GatewayError) -> None:
             self._finding = False
             for job in jobs:
-                self._later(job, error)
+                self._errands.later(job, error)
 
         self._courier.send("look", lambda: gateway().find_by_name(names), found, failed)
 
@@ -206,7 +193,7 @@ class Fleet:
 
         def seen(sightings: Mapping[str, Sequence[Sighting]]) -> None:
             self._looking, self._fails = False, 0
-            self._look_at = time.monotonic() + self._pause_s(time.monotonic() - now)
+            self._look_at = time.monotonic() + self._errands.pause_s(time.monotonic() - now)
             for job in jobs:
                 if job.step in (Step.OUT, Step.LAUNCHING) and sightings.get(job.name):
                     self._see(job, sightings[job.name])
@@ -215,7 +202,7 @@ class Fleet:
 
         def failed(error: GatewayError) -> None:
             self._looking, self._fails = False, self._fails + 1
-            wait = min(MAX_WAIT_S, self._interval_s * 2**self._fails) * random.uniform(0.8, 1.2)  # noqa: S311
+            wait = min(MAX_WAIT_S, self._errands.interval_s * 2**self._fails) * random.uniform(0.8, 1.2)  # noqa: S311
             self._look_at = time.monotonic() + wait
             logger.warning("SkyPilot was not asked about %d jobs, again in %.0f s: %s", len(jobs), wait, error)
 
@@ -239,7 +226,7 @@ class Fleet:
         """Not found once is not lost: SkyPilot may be starting anew, or be between two machines."""
         job.missed_since = job.missed_since if job.missed else now
         job.missed += 1
-        if job.unwanted or (job.missed >= MISSES and now - job.missed_since >= self._interval_s):
+        if job.unwanted or (job.missed >= MISSES and now - job.missed_since >= self._errands.interval_s):
             job.step, job.missed = Step.TO_FIND, 0
 
     def _check_queue(self, job: RemoteJob) -> None:
@@ -262,10 +249,10 @@ class Fleet:
 
         def stopped(_: None) -> None:
             job.busy = False
-            job.wait(5 * self._retry_s)
+            job.wait(5 * self._errands.retry_s)
             self._look_at = float("-inf")
 
-        self._errand(job, "act", stop, stopped)
+        self._errands.send_for(job, "act", stop, stopped)
 
     def _cancel_copy(self, name: str, remote_id: str) -> None:
         gateway = self._gateway
@@ -276,47 +263,6 @@ class Fleet:
             lambda _: None,
             lambda error: logger.warning("%s", error),
         )
-
-    def _read_log(self, job: RemoteJob, tail: int | None) -> None:
-        name, remote_id, gateway = job.name, job.record.remote_id, self._gateway
-        last, asked_at = job.step is Step.LAST_LINES, time.monotonic()
-
-        def read(lines: Sequence[str]) -> None:
-            job.busy, whole = False, tail is None
-            job.read_at = now = time.monotonic()
-            job.log_at = now + self._pause_s(now - asked_at)
-            try:
-                fed = job.transport.feed(lines, whole=whole)
-            except OSError as error:
-                return self._later(job, error)
-            if last:
-                return self._read_last(job, lines)
-            job.tries = 0
-            if fed.gap:
-                self._read_log(job, None)
-            return None
-
-        def failed(error: GatewayError) -> None:
-            job.busy = False
-            if last and job.tries >= LAST_LINES_TRIES:
-                logger.warning("the end of the log of %s is missing: %s", name, error)
-                job.step, job.tries = Step.CLEARING, 0
-            else:
-                self._later(job, error)
-
-        self._errand(job, "logs", lambda: gateway().logs(name, remote_id, tail), read, failed)
-
-    def _read_last(self, job: RemoteJob, lines: Sequence[str]) -> None:
-        """A log may be complete a little later than its job."""
-        state = job.sighting.state if job.sighting is not None else RemoteState.LOST
-        ran = state in (RemoteState.SUCCEEDED, RemoteState.FAILED)
-        if ran and job.transport.end is None and job.tries < LAST_LINES_TRIES:
-            job.tries += 1
-            job.wait(self._retry_s)
-            return
-        if not job.transport.seen:
-            job.transport.append(lines)
-        job.step, job.tries = Step.CLEARING, 0
 
     def _clear(self, job: RemoteJob) -> None:
         name, gateway = job.name, self._gateway
@@ -332,9 +278,9 @@ class Fleet:
                 logger.warning("%s may still stand: %s", name, error)
                 self._gone(job)
             else:
-                self._later(job, error)
+                self._errands.later(job, error)
 
-        self._errand(job, "act", lambda: gateway().down(name), cleared, failed)
+        self._errands.send_for(job, "act", lambda: gateway().down(name), cleared, failed)
 
     def _gone(self, job: RemoteJob) -> None:
         job.step = Step.GONE
@@ -343,34 +289,6 @@ class Fleet:
         self._tell(job)
         self._updates.append(JobUpdate(job.token, JobPhase.ENDED, job.record.exit))
         del self.jobs[job.token]
-
-    # -- small parts ----------------------------------------------------------------------------------------------
-
-    def _errand(
-        self,
-        job: RemoteJob,
-        lane: str,
-        errand: Callable[[], Any],
-        done: Callable[[Any], None],
-        failed: Callable[[GatewayError], None] | None = None,
-    ) -> None:
-        def later(error: GatewayError) -> None:
-            job.busy = False
-            self._later(job, error)
-
-        job.busy = True
-        self._courier.send(lane, errand, done, failed or later)
-
-    def _pause_s(self, took_s: float) -> float:
-        """Until it is asked again: a SkyPilot that is slow has other things to do, launches first of all."""
-        return max(self._interval_s, min(MAX_WAIT_S, 2 * took_s)) * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
-
-    def _later(self, job: RemoteJob, error: Exception) -> None:
-        """Try again, less and less often."""
-        job.tries += 1
-        wait = min(MAX_WAIT_S, self._retry_s * 2 ** (job.tries - 1)) * random.uniform(0.8, 1.2)  # noqa: S311
-        job.wait(wait)
-        logger.warning("%s: %s; again in %.0f s", job.name, error, wait)
 
     def _save(self, job: RemoteJob) -> None:
         try:
@@ -385,17 +303,6 @@ class Fleet:
             began = job.record.ran_at if "state" in slot and slot["state"] == RemoteState.RUNNING else None
             job.told = slot
             self._updates.append(JobUpdate(job.token, JobPhase.RUNNING, slot=slot, started_at=began))
-
-    def _gateway(self) -> Gateway:
-        """Made by the first courier that needs it."""
-        with self._guard:
-            if self._gateway_made is None:
-                self._gateway_made = self._make_gateway()
-            return self._gateway_made
-
-
-def _prints(job: RemoteJob) -> bool:
-    return job.sighting is not None and job.sighting.state is RemoteState.RUNNING
 
 
 def _chosen(sightings: Sequence[Sighting], remote_id: str) -> Sighting:

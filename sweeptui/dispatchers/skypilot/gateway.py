@@ -6,7 +6,7 @@ submitted twice is there twice, under two ids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Protocol, Self
@@ -118,6 +118,14 @@ class Gateway(Protocol):
 
     def logs(self, name: str, remote_id: str, tail: int | None) -> Sequence[str]:
         """The last `tail` lines (None: all) that the job has printed, without their newlines."""
+        ...
+
+    def follow(self, name: str, remote_id: str, tail: int | None, take: Callable[[Sequence[str]], None]) -> None:
+        """Give what the job prints to `take`, as `logs` does and as it comes, until its log ends or `unfollow`."""
+        ...
+
+    def unfollow(self, name: str) -> None:
+        """Have `follow` return soon. A job that is not followed is no error."""
         ...
 
     def cancel(self, name: str, remote_id: str) -> None:

@@ -67,6 +67,12 @@ class RemoteJob:
     """On the monotonic clock: when its log is due."""
     read_at: float = float("-inf")
     """On the monotonic clock: when its log came last."""
+    follow_at: float = float("-inf")
+    """On the monotonic clock: its log is not followed before."""
+    follow_tries: int = 0
+    """In a row, that brought nothing."""
+    follow_whole: bool = False
+    """From its first line on: the last lines did not join what is here."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """The slot that the sweep was last told of."""
     _price_usd_h: float | None = None

@@ -21,6 +21,7 @@ from sky import exceptions
 from sky.client import sdk as client
 
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, Place, RemoteState, Sighting, Submission
+from sweeptui.dispatchers.skypilot.stream import hand_on
 from sweeptui.dispatchers.skypilot.task import OURS
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class SkyGateway:
         """Of clusters, by name."""
         self._prices: dict[tuple[str, ...], float | None] = {}
         self._no_autodown = False
+        self._followed: dict[str, threading.Event] = {}
+        """By name: set where its log is not wanted any more."""
         self._lock = threading.Lock()
         self._looks = ThreadPoolExecutor(CLUSTER_LOOKS)
 
@@ -214,12 +217,25 @@ class SkyGateway:
 
     def logs(self, name: str, remote_id: str, tail: int | None) -> list[str]:
         out = io.StringIO()
-        if self._clusters:
-            job = int(remote_id) if remote_id else None
-            sky.tail_logs(name, job, follow=False, tail=tail or 0, output_stream=out)
-        else:
-            sky.jobs.tail_logs(job_id=int(remote_id), follow=False, tail=tail, output_stream=out)
+        self._tail(name, remote_id, tail, follow=False, output_stream=out)
         return out.getvalue().split("\n")
+
+    def follow(self, name: str, remote_id: str, tail: int | None, take: Callable[[Sequence[str]], None]) -> None:
+        stopped = threading.Event()
+        with self._lock:
+            self._followed[name] = stopped
+        hand_on(self._tail(name, remote_id, tail, follow=True, preload_content=False), take, stopped)
+
+    def unfollow(self, name: str) -> None:
+        with self._lock:
+            stopped = self._followed.pop(name, None)
+        if stopped is not None:
+            stopped.set()
+
+    def _tail(self, name: str, remote_id: str, tail: int | None, **how: Any) -> Any:
+        if self._clusters:
+            return sky.tail_logs(name, int(remote_id) if remote_id else None, tail=tail or 0, **how)
+        return sky.jobs.tail_logs(job_id=int(remote_id), tail=tail, **how)
 
     def cancel(self, name: str, remote_id: str) -> None:
         if self._clusters or not remote_id:

@@ -6,7 +6,6 @@ Which job is where is in the clusters' own queues, by the jobs' names, so that i
 from __future__ import annotations
 
 import contextlib
-import io
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -96,12 +95,9 @@ class WarmGateway(SkyGateway):
         silent = [name for name, queue in queues.items() if queue is None and is_up(records[name])]
         return {name: sightings for name, sightings in found.items() if sightings}, silent
 
-    def logs(self, name: str, remote_id: str, tail: int | None) -> list[str]:  # noqa: ARG002 - the id says where
+    def _tail(self, name: str, remote_id: str, tail: int | None, **how: Any) -> Any:  # noqa: ARG002 - the id says where
         cluster, _, job = remote_id.partition("/")
-        out = io.StringIO()
-        if job:
-            sky.tail_logs(cluster, int(job), follow=False, tail=tail or 0, output_stream=out)
-        return out.getvalue().split("\n")
+        return sky.tail_logs(cluster, int(job), tail=tail or 0, **how) if job else iter(())
 
     def cancel(self, name: str, remote_id: str) -> None:
         cluster, _, job = remote_id.partition("/")

@@ -3,6 +3,8 @@
     {"id": 1, "op": "logs", "args": ["st-lr-0001-t1-0a1b2c", "7", 400]}
     {"id": 1, "ok": [...]}  or  {"id": 1, "error": "one sentence", "again": false}
 
+A log that is followed comes as `{"id": 2, "lines": [...]}`, again and again before the answer.
+
 It ends when its stdin does, and so with whoever started it, whatever happened to that one.
 """
 
@@ -21,10 +23,10 @@ from sweeptui.dispatchers.skypilot.gateway import GatewayError, Place, Submissio
 if TYPE_CHECKING:
     from sweeptui.dispatchers.skypilot.sdk import SkyGateway
 
-THREADS = 16
+THREADS = 24
 OPERATIONS = frozenset(
     {
-        *("submit", "poll_many", "find_by_name", "logs", "cancel", "down", "standing"),
+        *("submit", "poll_many", "find_by_name", "logs", "follow", "unfollow", "cancel", "down", "standing"),
         *("ours", "clouds", "estimate"),
     }
 )
@@ -45,15 +47,19 @@ def main() -> None:
 
     gateway, writing = (WarmGateway if place.clusters else SkyGateway)(place), threading.Lock()
 
-    def serve(request: dict[str, Any]) -> None:
-        answer: dict[str, Any] = {"id": request["id"]}
-        try:
-            answer["ok"] = translated(lambda: _do(gateway, request["op"], request["args"]))
-        except GatewayError as error:
-            answer |= {"error": str(error), "again": error.again}
+    def say(answer: dict[str, Any]) -> None:
         with writing:
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
+
+    def serve(request: dict[str, Any]) -> None:
+        answer: dict[str, Any] = {"id": request["id"]}
+        take = [lambda lines: say({"id": request["id"], "lines": lines})] if request["op"] == "follow" else []
+        try:
+            answer["ok"] = translated(lambda: _do(gateway, request["op"], [*request["args"], *take]))
+        except GatewayError as error:
+            answer |= {"error": str(error), "again": error.again}
+        say(answer)
 
     pool = ThreadPoolExecutor(THREADS)
     for line in sys.stdin:
