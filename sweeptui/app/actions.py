@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sweeptui.app import wording
 from sweeptui.app.fields import run_time
 from sweeptui.app.moves import Move
+from sweeptui.core.flow import PREPARING
 from sweeptui.core.trial import Stage, Trial, TrialStatus
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def _evaluable(snapshot: Snapshot | None, trial: Trial | None) -> str:
         return _no_trial(snapshot)
     if trial.status is TrialStatus.STOPPED:
         return ""
-    if not trial.eval_attempt:
+    later = snapshot is not None and any(word != PREPARING for word in snapshot.stages.values())
+    if not trial.eval_attempt and not (later and trial.attempt):
         return f"{trial.id} was not evaluated yet: there is no evaluation to repeat"
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED):
         return f"{trial.id} is {wording.trial_state(trial).word}: only a trial that is over can be evaluated again"
@@ -232,7 +234,7 @@ ACTIONS = (
            group="Look closer"),
     Action("undo", ("ctrl+z",), "", "Take the last command back, if it has not begun",
            lambda app: app.steering.undo(), _started, changes=True),
-    Action("log", ("l",), "log", "Switch between the training and the evaluation log",
+    Action("log", ("l",), "log", "Switch to the log of the trial's next stage",
            lambda app: app.log_pane.switch_stage(), _has_other_log, group="Log"),
     Action("log_attempt", ("a",), "", "Show the log of the attempt before; before the first one, of the newest",
            lambda app: app.log_pane.switch_attempt(-1), _has_other_attempt, group="Log"),
