@@ -24,7 +24,7 @@ from sweeptui.app.screens.palette import Help, Palette
 from sweeptui.app.screens.prompt import Prompt
 from sweeptui.cli.about import keys
 from sweeptui.core.errors import UserError
-from sweeptui.core.trial import TrialStatus
+from sweeptui.core.trial import Stage, TrialStatus
 
 DONE, BEST, FAILED, PAUSED, KILLED, RUNNING, QUEUED = 1, 5, 6, 7, 8, 9, 10
 """Trials of `busy_sweep`."""
@@ -186,7 +186,7 @@ async def test_a_full_sweep_takes_no_trial_by_hand(tmp_path):
 async def test_only_the_evaluation_is_repeated(tmp_path):
     sweep = busy_sweep(tmp_path)
     sweep.set(DONE, TrialStatus.TRAINED)
-    sweep.start(DONE, stage="eval")
+    sweep.start(DONE, stage=Stage.EVAL)
     sweep.end(DONE, 190.0)
     async with cockpit(sweep, select=DONE) as (app, pilot):
         await press(pilot, "E")
