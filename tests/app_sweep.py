@@ -67,7 +67,7 @@ class Sweep:
         return number
 
     def start(self, number: int, stage: Stage = Stage.TRAIN) -> int:
-        status = TrialStatus.TRAINING if stage is Stage.TRAIN else TrialStatus.EVALUATING
+        status = TrialStatus.EVALUATING if stage.evaluates else TrialStatus.TRAINING
         with self.store.transaction() as tx:
             job = tx.create_job(number, stage, ("true",))
             tx.set_job(job.id, state=JobState.RUNNING, started_at=tx.now)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sweeptui.app import wording
 from sweeptui.app.fields import run_time
 from sweeptui.app.moves import Move
+from sweeptui.core.flow import PREPARING
 from sweeptui.core.trial import Stage, Trial, TrialStatus
 
 if TYPE_CHECKING:
@@ -103,6 +104,12 @@ def _has_other_attempt(snapshot: Snapshot | None, trial: Trial | None) -> str:
     return ""
 
 
+def _several_metrics(snapshot: Snapshot | None, _trial: Trial | None) -> str:
+    if snapshot is None:
+        return "the sweep has not started yet"
+    return "" if snapshot.objectives else f"{wording.line(snapshot.metric)} is the only metric of this sweep"
+
+
 def _any_failed(snapshot: Snapshot | None, _trial: Trial | None) -> str:
     failed = snapshot is not None and snapshot.counts[TrialStatus.FAILED]
     return "" if failed else "no trial has failed"
@@ -113,7 +120,8 @@ def _evaluable(snapshot: Snapshot | None, trial: Trial | None) -> str:
         return _no_trial(snapshot)
     if trial.status is TrialStatus.STOPPED:
         return ""
-    if not trial.eval_attempt:
+    later = snapshot is not None and any(word != PREPARING for word in snapshot.stages.values())
+    if not trial.eval_attempt and not (later and trial.attempt):
         return f"{trial.id} was not evaluated yet: there is no evaluation to repeat"
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED):
         return f"{trial.id} is {wording.trial_state(trial).word}: only a trial that is over can be evaluated again"
@@ -226,7 +234,7 @@ ACTIONS = (
            group="Look closer"),
     Action("undo", ("ctrl+z",), "", "Take the last command back, if it has not begun",
            lambda app: app.steering.undo(), _started, changes=True),
-    Action("log", ("l",), "log", "Switch between the training and the evaluation log",
+    Action("log", ("l",), "log", "Switch to the log of the trial's next stage",
            lambda app: app.log_pane.switch_stage(), _has_other_log, group="Log"),
     Action("log_attempt", ("a",), "", "Show the log of the attempt before; before the first one, of the newest",
            lambda app: app.log_pane.switch_attempt(-1), _has_other_attempt, group="Log"),
@@ -272,7 +280,7 @@ ACTIONS = (
     Action("plot_right", ("l",), "", "To the right, as → does", lambda app: app.plotting.pane.pan(1),
            group="In the plots", pane="plots"),
     Action("plot_metric", ("M",), "", "Of several metrics, the importance for the next one",
-           lambda app: app.pages.next_metric(), group="In the plots", pane="plots"),
+           lambda app: app.pages.next_metric(), _several_metrics, group="In the plots", pane="plots"),
     Action("plot_log", ("y",), "log scale", "Logarithmic scores, or linear ones", lambda app: app.plotting.toggle_log(),
            group="In the plots", pane="plots"),
     Action("plot_reset", ("0",), "all", "All of the plot again", lambda app: app.plotting.pane.reset(),
@@ -329,7 +337,7 @@ ACTIONS = (
     Action("page_trial_log", ("l",), "log", "Go to the log of this trial", lambda app: app.pages.open_log(),
            group="On a page", pane="trial"),
     Action("page_metric", ("M",), "metric", "Of several metrics: what is known of the next one",
-           lambda app: app.pages.next_metric(), group="On a page", pane="optimizer"),
+           lambda app: app.pages.next_metric(), _several_metrics, group="On a page", pane="optimizer"),
     Action("page_requeue", ("r",), "requeue all", "Try all trials with this error again",
            lambda app: app.pages.requeue_group(), group="On a page", pane="failures", changes=True),
     Action("page_edit", ("R",), "edit", "Try them with other parameters, as new trials",

@@ -154,7 +154,7 @@ class Arrangement:
         shared = min(len(old), len(new))
         changed = list(compress(range(shared), map(operator.is_not, old, new)))
         came = range(shared, len(new))
-        look = Look(snapshot.running, snapshot.at)
+        look = Look(snapshot.running, snapshot.at, snapshot.stages)
         others = len(old) > len(new) or any(old[place].number != new[place].number for place in changed)
         if others or len(changed) + len(came) > MANY:
             self._trials, self._look = new, look

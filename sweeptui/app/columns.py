@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
@@ -19,7 +19,7 @@ from sweeptui.core.trial import RUNNING, TrialStatus
 if TYPE_CHECKING:
     from sweeptui.app.layout import Layout
     from sweeptui.app.snapshot import Curve
-    from sweeptui.core.trial import Job, Trial
+    from sweeptui.core.trial import Job, Stage, Trial
 
 Piece = tuple[str, Style]
 
@@ -54,6 +54,8 @@ class Row:
     """Epoch seconds, for what is still running."""
     rising: bool = True
     """Whether the goal is a greater score."""
+    stages: Mapping[Stage, str] = field(default_factory=dict)
+    """`Snapshot.stages`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def _number(row: Row) -> list[Piece]:
 
 
 def _state(row: Row) -> list[Piece]:
-    state = wording.trial_state(row.trial, row.job)
+    state = wording.trial_state(row.trial, row.job, row.stages)
     return [(str(state), theme.style(state.colour))]
 
 
@@ -183,7 +185,7 @@ class Columns:
         narrow = layout.narrow
         columns = [
             Column("#", _number, 2, 6, right=True, by="#"),
-            Column("state", _state, 10, 13, by="state"),
+            Column("state", _state, 10, 17, by="state"),
             Column("score", _score, 6, 12, right=True, by="score"),
             Column("curve", _curve(8 if narrow else 10), 8 if narrow else 10, 10),
             Column("done" if narrow else "progress", _progress(0 if narrow else 5), 4 if narrow else 10, 13,

@@ -118,7 +118,8 @@ def trials_of(app: Cockpit, words: Sequence[str]) -> list[Trial]:
 def _asked_for(app: Cockpit, snapshot: Snapshot, query: str) -> list[Trial]:
     """The trials that a query of the filter's language finds."""
     term = parse_query(query, app.table.fields)
-    mask = term.mask(Values(snapshot.trials, Look(snapshot.running, snapshot.at))) if term is not None else b""
+    look = Look(snapshot.running, snapshot.at, snapshot.stages)
+    mask = term.mask(Values(snapshot.trials, look)) if term is not None else b""
     if not any(mask):
         raise UserError(f"{query} finds no trial; write numbers (3 7-9), best, or a query such as state:failed")
     return list(compress(snapshot.trials, mask))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sweeptui.app import wording
 from sweeptui.core.errors import UserError
 from sweeptui.core.objectives import Objectives, number_in
-from sweeptui.core.trial import FailureKind, Job, Trial, TrialStatus
+from sweeptui.core.trial import FailureKind, Job, Stage, Trial, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
@@ -34,6 +34,8 @@ class Look:
     running: Mapping[int, Job] = field(default_factory=dict)
     at: float = 0.0
     """Epoch seconds."""
+    stages: Mapping[Stage, str] = field(default_factory=dict)
+    """`Snapshot.stages`."""
 
 
 class Kind(Enum):
@@ -140,9 +142,10 @@ _RANK = {status: float(rank) for rank, status in enumerate(_ORDER)}
 BREAK = "\n"
 
 
-def _words(status: TrialStatus, failure: FailureKind | None, ending: str) -> str:
-    """What a state is called: on the screen, in the database, and together with others."""
-    words = [ending] if ending else []
+def _words(status: TrialStatus, failure: FailureKind | None, first: str) -> str:
+    """What a state is called: on the screen (`first`, where that is not its own word), in the database, and together
+    with others."""
+    words = [first] if first else []
     if failure is not None and status is TrialStatus.FAILED:
         words += [wording.failure_word(failure), failure.value]
     words += [wording.status_state(status).word, status.value]
@@ -159,8 +162,8 @@ STATE_WORDS = (
 
 def _state(trial: Trial, look: Look) -> str:
     job = look.running.get(trial.number)
-    ending = wording.ending_word(job) if job is not None else ""
-    return _words(trial.status, trial.failure, ending) if ending else _STATES[trial.status, trial.failure]
+    shown = (wording.ending_word(job) or look.stages.get(job.stage, "")) if job is not None else ""
+    return _words(trial.status, trial.failure, shown) if shown else _STATES[trial.status, trial.failure]
 
 
 # -- the fields

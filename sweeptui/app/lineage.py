@@ -73,7 +73,7 @@ def _descend(
 
 
 def _row(snapshot: Snapshot, trial: Trial, prefix: str, *, here: bool = False, quiet: str = "") -> Line:
-    state = wording.trial_state(trial, snapshot.running.get(trial.number))
+    state = wording.trial_state(trial, snapshot.running.get(trial.number), snapshot.stages)
     score = "" if trial.score is None else f"  {wording.number(trial.score)}"
     pieces: list[Piece] = [
         (prefix, QUIET),

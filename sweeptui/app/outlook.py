@@ -90,12 +90,9 @@ class Outlooks:
         self._running = None
         self.keep(message.which, Known(message.ends, message.trials, message.found, message.problem))
 
-    def next_metric(self, snapshot: Snapshot) -> str:
-        """Look at the next of several metrics; why not, where there is one alone."""
-        if len(snapshot.objectives) < 2:
-            return f"{snapshot.metric} is the only metric of this sweep"
-        self.which = (self.which + 1) % len(snapshot.objectives)
-        return ""
+    def next_metric(self, snapshot: Snapshot) -> None:
+        """Look at the next of several metrics."""
+        self.which = (self.which + 1) % max(1, len(snapshot.objectives))
 
     def close(self) -> None:
         """Nobody looks any more."""

@@ -156,11 +156,9 @@ class Pages:
     def next_metric(self) -> None:
         """Show what is known of the next metric, on the optimizer page or in the plots."""
         app = self._app
-        if app.snapshot is None:
-            return
-        if why := self.outlook.next_metric(app.snapshot):
-            app.notify(why, severity="warning", markup=False)
-        app.lay_out()
+        if app.snapshot is not None:
+            self.outlook.next_metric(app.snapshot)
+            app.lay_out()
 
     def copy(self) -> None:
         """The best configuration, or the selected trial's; on the page of a trial that one first."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.analysis.summary import goal
+from sweeptui.core.flow import words_of
 from sweeptui.core.objectives import Objectives, objectives_of
 from sweeptui.core.state import SweepStatus
-from sweeptui.core.trial import RUNNING, Job, Trial, TrialStatus
+from sweeptui.core.trial import RUNNING, Job, Stage, Trial, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.app.plot.series import Series
@@ -86,6 +87,8 @@ class Snapshot:
     """What is searched for, where it is more than one metric; `metric` and `goal` are the first one's."""
     past: Moment | None = None
     """Which moment of the past it is; None for now."""
+    stages: Mapping[Stage, str] = field(default_factory=dict)
+    """What a trial is said to do in the stages that the recipe adds, as `words_of` has it."""
     leading: tuple[str, ...] = ()
     """The parameters that the trials tell of, the most important first."""
     disk: str = ""
@@ -166,6 +169,7 @@ def snapshot(
         ),
         objectives=objectives_of(config) if len(objectives_of(config)) > 1 else (),
         replicates=len(state.replicates),
+        stages=words_of(config),
         eta_s=_eta(trials, state, max_trials, slots, at) if label == "running" else None,
     )
 

@@ -168,6 +168,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
             snapshot.cost_unit,
             self._clock(),
             snapshot.goal == "maximize",
+            snapshot.stages,
         )
 
     def render_lines(self, crop: Region) -> list[Strip]:

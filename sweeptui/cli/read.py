@@ -100,7 +100,7 @@ def _past_json(store: SqliteStore, folder: Path, at: str) -> dict[str, Any]:
 @sweep_argument
 @click.argument("trial", type=TrialName())
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the trial ends.")
-@click.option("--stage", type=click.Choice(["train", "eval"]), help="The newest job's where not given.")
+@click.option("--stage", help="train, eval, or another one of the recipe; the newest job's where not given.")
 @click.option("--attempt", type=WholeNumber(1), help="The newest one where not given.")
 @root_option
 def logs(*, sweep: str, trial: str, follow: bool, stage: str | None, attempt: int | None, root: Path) -> int:
@@ -115,7 +115,9 @@ def logs(*, sweep: str, trial: str, follow: bool, stage: str | None, attempt: in
         chosen = _jobs(store, known, stage, attempt)
         if not chosen:
             wanted = f"{stage or 'job'}{f' attempt {attempt}' if attempt else ''}"
-            raise UserError(f"{known.id} of sweep {sweep} has no {wanted} yet (it is {known.status})")
+            had = ", ".join(dict.fromkeys(job.stage for job in _jobs(store, known, None, None)))
+            there = f"; there are logs of {had}" if had else ""
+            raise UserError(f"{known.id} of sweep {sweep} has no {wanted} yet (it is {known.status}){there}")
         shown: set[int] = set()
         job: Job | None = chosen[-1]
         while job is not None:

@@ -35,7 +35,7 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
-from sweeptui.core.flow import EACH, mistake_in
+from sweeptui.core.flow import mistake_in, runs_each
 from sweeptui.core.notifying import NotifyConfig
 from sweeptui.core.remote import HYBRID, PLACES, SkypilotConfig
 from sweeptui.core.search import ParameterConfig, ProteinConfig
@@ -308,8 +308,7 @@ class SweepTool(Model):
     @property
     def evaluates_each(self) -> bool:
         """Each of evaluation_simulations is evaluated in a job of its own."""
-        by_name = any(word in item for item in self.eval_command or () for word in EACH)
-        return any(each.command or by_name for each in self.evaluation_simulations)
+        return runs_each([each.command for each in self.evaluation_simulations], self.eval_command)
 
     @property
     def has_eval(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sweeptui.core import scoring, tracking
 from sweeptui.core.failures import judge, log_tail, tries_left
 from sweeptui.core.files import Files
-from sweeptui.core.flow import Flow
+from sweeptui.core.flow import DUE, Flow
 from sweeptui.core.objectives import number_in
 from sweeptui.core.promises import kept_promises
 from sweeptui.core.reports import LogReader, ParsedReport, ReportReader
@@ -306,7 +306,7 @@ class Ingest:
         trial, flow = tx.trial(job.trial), self._flow
         fields: dict[str, Any] = {"reason": reason}
         if job.stage not in flow.late_stages and job.stage is not Stage.TRAIN:
-            return {**fields, "status": TrialStatus.PENDING}
+            return {"reason": f"{reason}{DUE}", "status": TrialStatus.PENDING}
         jobs = self._store.jobs(job.trial) if flow.late else []
         evaluated = job.stage.evaluates and not flow.left(jobs, trial.requeued_after_job, evaluations=True)
         if evaluated and flow.step(job.stage).simulation:

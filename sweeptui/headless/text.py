@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.summary import goal
+from sweeptui.core.flow import DUE
 from sweeptui.core.objectives import front, objectives_of, value_of
 from sweeptui.core.trial import VALIDATION, trial_id
 
@@ -75,6 +76,8 @@ def _scheduled(event: Event) -> list[str]:
     if data["stage"] == "eval":
         return [f"[{scheduler_name(data)}] Scheduling evaluation for {trial}{again}"]
     name = f"[{scheduler_name(data)}]"
+    if data["stage"] != "train":
+        return [f"{name} Scheduling {data['stage']} for {trial}{again}"]
     lines = [f"{name} Scheduling trial {data['number']}/{data['max_trials']}: {trial}{again}"]
     if data["provenance"].get("method") == VALIDATION:
         of, repeat = data["provenance"].get("of"), data["provenance"].get("repeat")
@@ -102,6 +105,8 @@ def _trial_status(event: Event) -> list[str]:
             return [f"{SWEEP} Trial {trial} stopped with {_scores(data)}{reason}"]
         case "killed" | "paused":
             return [f"{SWEEP} Trial {trial} {data['status']}{reason}"]
+        case "pending" if data["reason"].endswith(DUE):
+            return [f"{SWEEP} Trial {trial}{reason}"]
         case "pending" if data["reason"]:
             return [f"{SWEEP} Trial {trial} queued again{reason}"]
     # Training, trained, evaluating: told by the scheduling lines.

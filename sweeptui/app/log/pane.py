@@ -134,9 +134,11 @@ class LogPane(Vertical):
     # -- which log
 
     def switch_stage(self) -> None:
-        """From the training's log to the evaluation's, and back."""
-        job = self.job
-        self._stage = Stage.EVAL if job is None or job.stage is Stage.TRAIN else Stage.TRAIN
+        """To the log of the trial's next stage, and after the last one to that of the first."""
+        job, stages = self.job, list(dict.fromkeys(job.stage for job in self._jobs))
+        if job is None:
+            return
+        self._stage = stages[(stages.index(job.stage) + 1) % len(stages)]
         self._attempt = None
         self._reopen()
 

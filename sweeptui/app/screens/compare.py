@@ -140,7 +140,7 @@ class ComparePage(Page):
         best = snapshot.best.number if snapshot.best is not None else None
         unit, now = snapshot.cost_unit, self.cockpit.clock()
         winner = self._winner(snapshot, trials)
-        states = [wording.trial_state(trial, snapshot.running.get(trial.number)) for trial in trials]
+        states = [wording.trial_state(trial, snapshot.running.get(trial.number), snapshot.stages) for trial in trials]
         rows: list[list[Piece]] = [
             self._head(trials),
             [("state", QUIET), *((str(state), theme.style(state.colour)) for state in states)],

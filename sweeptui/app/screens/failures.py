@@ -17,9 +17,12 @@ from sweeptui.app.screens.page import LIST_SHARE, Page, actions_of, bindings_of
 from sweeptui.app.screens.printed import Printed, read_end, shown
 from sweeptui.core.analysis.triage import Group, groups, telling
 from sweeptui.core.files import Files
+from sweeptui.core.stages import BUILT_IN
 from sweeptui.core.trial import Job, Stage, Trial
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from textual.binding import BindingType
 
     from sweeptui.app.panels import Part
@@ -161,7 +164,7 @@ class FailuresPage(Page):
             )
         sections = [Section("What went wrong", tuple(lines), newest.id)]
         read = self._read
-        if read is not None and (read.trial, read.attempt) == (newest.number, _attempt(newest)[1]):
+        if read is not None and (read.trial, read.attempt) == (newest.number, _attempt(newest, self._files)[1]):
             if read.printed.lines:
                 sections.append(
                     Section(
@@ -177,7 +180,7 @@ class FailuresPage(Page):
     # -- the log of the newest one
 
     def _look(self, trial: Trial) -> None:
-        wanted = (trial.number, _attempt(trial)[1])
+        wanted = (trial.number, _attempt(trial, self._files)[1])
         known = None if self._read is None else (self._read.trial, self._read.attempt)
         if wanted not in (known, self._reading):
             self._reading = wanted
@@ -185,7 +188,7 @@ class FailuresPage(Page):
 
     @work(thread=True, group="look", exclusive=True)
     def _read_end(self, trial: Trial) -> None:
-        stage, attempt = _attempt(trial)
+        stage, attempt = _attempt(trial, self._files)
         path = self._files.log(Job(id=0, trial=trial.number, stage=stage, attempt=attempt, created_at=0.0))
         self.post_message(EndRead(trial.number, attempt, read_end(path)))
 
@@ -207,11 +210,19 @@ def _key(group: Group) -> int:
     return group.trials[0].number
 
 
-def _attempt(trial: Trial) -> tuple[Stage, int]:
+def _attempt(trial: Trial, files: Files) -> tuple[Stage, int]:
     """The one that failed."""
+    added = [path for path in files.trial_dir(trial.number).glob("*.log") if _job_of(path)[0] not in BUILT_IN]
+    if added:  # the recipe has stages of its own: what was begun last has failed
+        return _job_of(max(files.trial_dir(trial.number).glob("*.log"), key=lambda path: path.stat().st_mtime))
     if trial.eval_attempt and not trial.reason.startswith("train"):
         return Stage.EVAL, trial.eval_attempt
     return Stage.TRAIN, max(1, trial.attempt)
+
+
+def _job_of(log: Path) -> tuple[Stage, int]:
+    stage, _, attempt = log.stem.partition(".")
+    return Stage(stage), int(attempt)
 
 
 def _cut(text: str, width: int) -> str:

@@ -130,7 +130,7 @@ class TrialPage(Page):
         trial = self.trial
         if trial is None:
             return []
-        state = wording.trial_state(trial, snapshot.running.get(trial.number))
+        state = wording.trial_state(trial, snapshot.running.get(trial.number), snapshot.stages)
         score: list[Piece] = (
             [("score ", QUIET), (wording.param(trial.score, full=True), BOLD)] if trial.score is not None else []
         )
@@ -155,7 +155,7 @@ class TrialPage(Page):
         if not trial.reason:
             tries = f"try {trial.attempt}" if trial.attempt else "not started yet"
             return [(0, [(tries, QUIET)]), (1, [(_steps(trial), QUIET)])]
-        state = wording.trial_state(trial, snapshot.running.get(trial.number))
+        state = wording.trial_state(trial, snapshot.running.get(trial.number), snapshot.stages)
         colour = state.colour if trial.status in (TrialStatus.FAILED, TrialStatus.KILLED) else theme.QUIET
         return [(0, [(wording.line(trial.reason), theme.style(colour))])]
 
@@ -210,19 +210,22 @@ class TrialPage(Page):
             waits = "it waits for a free slot" if trial.status is TrialStatus.PENDING else "it was never started"
             return Section("Attempts", (said(waits if not trial.attempt else "…", QUIET),))
         lines: list[Line] = []
+        room = max(8, 1 + max(len(f"{job.stage} {job.attempt}") for job in jobs))
         for job in jobs:
-            lines += self._attempt(job, width)
+            lines += self._attempt(job, width, min(room, 24))
         return Section("Attempts", tuple(lines), str(len(jobs)))
 
-    def _attempt(self, job: Job, width: int) -> list[Line]:
+    def _attempt(self, job: Job, width: int, room: int) -> list[Line]:
         state = wording.job_state(job)
         now = self.cockpit.clock()
         pieces: list[Piece] = [
-            (f"{job.stage} {job.attempt}".ljust(8), BOLD),
+            (f"{job.stage} {job.attempt}".ljust(room), BOLD),
             (str(state).ljust(14), theme.style(state.colour)),
         ]
         if job.started_at is not None:
-            pieces.append((time.strftime("%m-%d %H:%M:%S", time.localtime(job.started_at)), PLAIN))
+            # Beside the long names of simulations there is no room for the day.
+            form = "%m-%d %H:%M:%S" if room < 15 else "%H:%M:%S"
+            pieces.append((time.strftime(form, time.localtime(job.started_at)), PLAIN))
             ended = job.ended_at if job.ended_at is not None else now
             pieces.append((f"  {wording.duration(ended - job.started_at)}", BOLD))
         lines = [line(*pieces)]

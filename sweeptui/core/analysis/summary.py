@@ -179,7 +179,7 @@ def best_json(trial: Trial, objectives: Objectives) -> dict[str, Any]:
 
 
 def trial_json(trial: Trial, jobs: Iterable[Job] = ()) -> dict[str, Any]:
-    """Return one element of `trials`. `attempts` counts trainings begun, `jobs` lists every attempt of both stages."""
+    """Return one element of `trials`. `attempts` counts trainings begun, `jobs` lists every attempt of every stage."""
     return {
         "id": trial.id,
         "number": trial.number,

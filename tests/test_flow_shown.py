@@ -1,0 +1,104 @@
+"""The stages of a trial as users see them: on the command line and in the cockpit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+from app_sweep import Sweep
+from commandline import Project
+from test_app_cockpit import cockpit, screen, until
+
+from sweeptui.core.flow import words_of
+from sweeptui.core.trial import Stage, TrialStatus
+
+EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "stages.yaml"
+STAGES = ["data", "train", "eval-arena-basic", "eval-arena-combat", "eval-navigation", "export"]
+CONFIG: dict[str, Any] = {
+    "stages": [{"name": "data"}, {"name": "train"}, {"name": "eval"}, {"name": "export"}],
+    "evaluation_simulations": [{"name": "arena/basic"}, {"name": "maze"}],
+    "eval_command": ["evaluate", "{simulation}"],
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    shutil.copy(EXAMPLE, tmp_path)
+    return Project(tmp_path)
+
+
+def test_the_example_runs_from_the_command_line(project: Project) -> None:
+    preview = project.run("stages.yaml", "--dry-run")
+    assert [line.partition(":")[0] for line in preview.stdout.splitlines()] == STAGES
+    assert "trainer.epochs=EPOCHS" in preview.stdout
+
+    run = project.run("stages.yaml", "--headless", "--sweep-name", "s", "--max-trials", "1")
+    assert "Scheduling data for trial_0001" in run.stdout
+    assert "Scheduling trial 1/1: trial_0001" in run.stdout
+    assert "Trial trial_0001: data done in" in run.stdout
+    assert "Scheduling eval-arena-combat for trial_0001" in run.stdout
+
+    shown = json.loads(project.run("show", "s", "--json").stdout)
+    for trial in shown["trials"]:
+        assert [job["stage"] for job in trial["jobs"]] == STAGES
+        found = trial["metrics"]
+        assert found["epochs"] == 5
+        assert found["arena"] == pytest.approx((found["arena/basic"] + 2 * found["arena/combat"]) / 3)
+        assert trial["score"] == pytest.approx(fmean([found["arena"], found["navigation"]]))
+        assert (project.folder / "train_dir" / "sweeps" / "s" / "trials" / trial["id"] / "policy.json").exists()
+    assert "20 episodes" in project.run("logs", "s", "1", "--stage", "eval-arena-combat").stdout
+    said = project.error("logs", "s", "1", "--stage", "evaluate")
+    assert said.endswith(f"; there are logs of {', '.join(STAGES)}")
+
+
+def test_a_wrong_stage_is_named_and_nothing_is_run(project: Project) -> None:
+    wrong = (project.folder / "stages.yaml").read_text().replace("takes: {epochs: int}", "takes: {epochs: str}")
+    (project.folder / "stages.yaml").write_text(wrong)
+    for how in ("--dry-run", "--headless"):
+        said = project.error("stages.yaml", how)
+        assert said.endswith("stage 'train' takes 'epochs' as str, but it is int; change one")
+    assert not project.written()
+
+
+def test_what_a_trial_does_has_a_word() -> None:
+    assert words_of(CONFIG) == {
+        "data": "preparing",
+        "export": "export",
+        "eval-arena-basic": "evaluating 1/2",
+        "eval-maze": "evaluating 2/2",
+    }
+    assert words_of({}) == {}
+    assert words_of({**CONFIG, "stages": [], "eval_command": ["evaluate", "{simulations_json}"]}) == {}
+
+
+async def test_the_cockpit_shows_the_stages(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path, **CONFIG)
+    number = sweep.trial()
+    sweep.start(number, Stage("data"))
+    sweep.write_log(number, "prepared 100 rows\n", Stage("data"))
+    async with cockpit(sweep, select=number) as (app, pilot):
+        await until(pilot, lambda: "▶ preparing" in screen(app), "the preparation")
+        await until(pilot, lambda: "prepared 100 rows" in screen(app), "its log")
+        for stage in (Stage.TRAIN, Stage("eval-arena-basic"), Stage("eval-maze")):
+            sweep.end(number, 0.5)
+            sweep.set(number, TrialStatus.PENDING)
+            sweep.set(number, TrialStatus.TRAINING)
+            if stage.evaluates:
+                sweep.set(number, TrialStatus.TRAINED)
+            sweep.start(number, stage)
+            sweep.write_log(number, f"this is {stage}\n", stage)
+        await until(pilot, lambda: "▶ evaluating 2/2" in screen(app), "the second evaluation")
+        await until(pilot, lambda: "this is eval-maze" in screen(app), "its log")
+        assert "Log trial_0001 eval-maze" in screen(app)
+        for said in ("prepared 100 rows", "this is train", "this is eval-arena-basic", "this is eval-maze"):
+            await pilot.press("l")
+            await until(pilot, lambda said=said: said in screen(app), f"the log with {said}")
+        await pilot.press("slash", *"state:evaluating", "enter")
+        await until(pilot, lambda: "▶ evaluating 2/2" in screen(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "eval-arena-basic 1" in screen(app), "the trial's timeline")
+        assert "data 1 " in screen(app)
