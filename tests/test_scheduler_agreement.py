@@ -404,7 +404,6 @@ class Population(Agreement):
 
 MACHINES: dict[type[Agreement], set[str]] = {
     Stopping: {"stop"},
-    Brackets: set(),
     Promoting: {"stop", "promote"},
     Hyper: {"stop", "promote"},
     Population: {"stop", "fork"},
@@ -443,7 +442,7 @@ def test_a_bracket_that_was_over_is_looked_at_again_where_a_trial_of_it_is_queue
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.__name__)
+@pytest.mark.parametrize("machine", [*MACHINES, Brackets], ids=lambda machine: machine.__name__)
 def test_the_simulator_and_the_engine_decide_the_same_for_long(machine: type[Agreement]) -> None:
     deeper = settings(QUICK, max_examples=300, stateful_step_count=50, derandomize=False)
     run_state_machine_as_test(machine, settings=deeper)
