@@ -264,6 +264,7 @@ class Snap:
     trials: tuple[Trial, ...]
     running: dict[int, Job] = field(default_factory=dict)
     at: float = NOW
+    stages: dict[Stage, str] = field(default_factory=dict)
 
     def index(self, number: int) -> int:
         return sum(trial.number < number for trial in self.trials)

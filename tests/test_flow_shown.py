@@ -83,6 +83,11 @@ async def test_the_cockpit_shows_the_stages(tmp_path: Path) -> None:
     async with cockpit(sweep, select=number) as (app, pilot):
         await until(pilot, lambda: "▶ preparing" in screen(app), "the preparation")
         await until(pilot, lambda: "prepared 100 rows" in screen(app), "its log")
+        await pilot.press("slash", *"state:export", "enter")
+        await until(pilot, lambda: "▶ preparing" not in screen(app), "no trial that is exported")
+        await pilot.press("slash", *["backspace"] * 12, *"state:prep", "enter")
+        await until(pilot, lambda: "▶ preparing" in screen(app), "the trial that is prepared")
+        await pilot.press("slash", *["backspace"] * 12, "enter")
         for stage in (Stage.TRAIN, Stage("eval-arena-basic"), Stage("eval-maze")):
             sweep.end(number, 0.5)
             sweep.set(number, TrialStatus.PENDING)

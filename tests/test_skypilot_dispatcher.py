@@ -461,6 +461,27 @@ def test_the_log_of_the_trial_that_somebody_looks_at_is_followed(tmp_path: Path,
     bench.sky.close()
 
 
+def test_a_log_is_followed_once_at_a_time(tmp_path: Path, only_watched: None) -> None:
+    """SkyPilot ends a stream a while after it is asked to; who comes back meanwhile gets the log in pieces."""
+    bench = Bench(tmp_path)
+    bench.sky.unfollow = lambda name: None  # type: ignore[method-assign]
+    bench.dispatcher.dispatch([bench.spec(1), bench.spec(2)])
+
+    def followed(trial: int) -> int:
+        return sum(method == "follow" and f"-{trial:04d}-" in asked[0] for method, asked in bench.sky.asked)
+
+    for trial in (1, 2):
+        watched.say(tmp_path, trial)
+        bench.until(lambda: followed(trial))  # noqa: B023
+    watched.say(tmp_path, 1)
+    before = logs_asked(bench)["0001"]
+    bench.until(lambda: logs_asked(bench)["0001"] >= before + 5)
+    assert followed(1) == 1
+    bench.sky.followed[bench.sky.the("-0001-").name].set()
+    bench.until(lambda: followed(1) == 2)
+    bench.sky.close()
+
+
 def test_lines_that_do_not_join_are_followed_from_the_first_one(
     tmp_path: Path, only_watched: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -257,9 +257,11 @@ class Fields:
         goal: str = "maximize",
         space: Mapping[str, Any] | None = None,
         objectives: Objectives = (),
+        stages: Iterable[str] = (),
     ) -> None:
         """`objectives`: where there are several; the score is that of the first. `space` says which parameters have
-        words for values; where it does not, the sample of trials does."""
+        words for values; where it does not, the sample of trials does. `stages`: what a trial may be said to do
+        besides."""
         cost = Kind.SECONDS if unit == "seconds" else Kind.NUMBER
         methods = {_method(trial, Look()) for trial in sample} - {""}
         self.state = Field(
@@ -268,7 +270,8 @@ class Fields:
             _state,
             ("status",),
             live=True,
-            choices=STATE_WORDS,
+            # Of "evaluating 2/3" the first word will do.
+            choices=tuple(dict.fromkeys((*STATE_WORDS, *(word.split()[0] for word in stages)))),
             rank=lambda trial, _: _RANK[trial.status],
         )
         own = [
@@ -321,13 +324,22 @@ class Fields:
             snapshot.parameters,
             not snapshot.trials,
             snapshot.objectives,
+            tuple(snapshot.stages.values()),
         )
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Fields:
         sample = snapshot.trials[-SAMPLE:]
         unit, goal, space = snapshot.cost_unit, snapshot.goal, snapshot.parameters
-        return cls(snapshot.params, sample, unit=unit, goal=goal, space=space, objectives=snapshot.objectives)
+        return cls(
+            snapshot.params,
+            sample,
+            unit=unit,
+            goal=goal,
+            space=space,
+            objectives=snapshot.objectives,
+            stages=snapshot.stages.values(),
+        )
 
     def find(self, name: str) -> Field:
         """The field with this name, another of its names, its initials or the only one that begins so.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
-from sweeptui.app.fields import BREAK, STATE_WORDS, Field, Fields, Kind, Values, parse_number
+from sweeptui.app.fields import BREAK, Field, Fields, Kind, Values, parse_number
 from sweeptui.core.errors import UserError
 
 _COMPARE: Mapping[str, Callable[[float], Callable[[float], bool]]] = {
@@ -234,9 +234,10 @@ class _Reader:
         parts = []
         for word, offset in _choices(text):
             said = word.lower()
-            if not any(known == said or (not whole and known.startswith(said)) for known in STATE_WORDS):
+            states = self._fields.state.choices
+            if not any(known == said or (not whole and known.startswith(said)) for known in states):
                 at = start + offset
-                near = get_close_matches(said, STATE_WORDS, n=1)
+                near = get_close_matches(said, states, n=1)
                 instead = f"did you mean {near[0]}?" if near else f"{', '.join(COMMON)} are some"
                 self._wrong(f"no state is called {said}: {instead}", at, at + max(1, len(word)))
             parts.append(BREAK + said + BREAK * whole)

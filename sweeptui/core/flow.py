@@ -63,8 +63,9 @@ class Step:
         *earlier, last = jobs
         if last.outcome is JobOutcome.COMPLETED:
             return True
-        failed = last.outcome is not None and last.outcome.failure is not None
-        return failed and self.given.may_fail and not tries_left(last.outcome, earlier, self.retries(retries))  # type: ignore[arg-type]
+        if last.outcome is None or last.outcome.failure is None or not self.given.may_fail:
+            return False
+        return not tries_left(last.outcome, earlier, self.retries(retries))
 
 
 @dataclass(frozen=True)

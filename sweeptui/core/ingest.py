@@ -223,7 +223,7 @@ class Ingest:
         fields["spent"] = tx.trial(job.trial).spent + spent
         if job.stage is Stage.TRAIN:
             fields["cost"] = cost
-        if scores and verdict.outcome is JobOutcome.COMPLETED and (len(values) > 1 or step.simulation):
+        if scores and verdict.outcome.failure is None and (len(values) > 1 or step.simulation):
             metrics = fields.get("metrics", tx.trial(job.trial).metrics)
             fields["metrics"] = {**metrics, **scoring.settled(step, values)}
         fields |= self._consequence(tx, job, verdict.outcome, reason, {**fields, "score": score})
