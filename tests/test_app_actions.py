@@ -107,8 +107,8 @@ def at_the_start(app: Window) -> bool:
     return in_the_past(app) and app.snapshot.past.seq == 1
 
 
-def says_that_there_is_one_metric(app: Window) -> bool:
-    return any("is the only metric of this sweep" in said for said in app.told)
+def at_the_next_metric(app: Window) -> bool:
+    return app.pages.outlook.which == 1
 
 
 DOES: dict[str, Case] = {
@@ -149,7 +149,7 @@ DOES: dict[str, Case] = {
     "plot_out": plots(lambda app: app.plotting.pane._views[Tab.CURVES].window is None, before=("plus",)),
     "plot_left": plots(lambda app: moved(app) < -1000, before=("plus", "plus")),
     "plot_right": plots(lambda app: moved(app) > -1000, before=("plus", "plus", "h")),
-    "plot_metric": plots(says_that_there_is_one_metric),
+    "plot_metric": plots(at_the_next_metric),
     "plot_log": plots(lambda app: app.plotting.pane._views[Tab.CURVES].log),
     "plot_reset": plots(lambda app: app.plotting.pane._views[Tab.CURVES].window is None, before=("plus",)),
     "filter": Case(lambda app: app.choosing.bar.display),
@@ -178,7 +178,7 @@ DOES: dict[str, Case] = {
     "page_trial_before": at(RUNNING - 1, before=("enter",)),
     "page_trial_after": at(RUNNING + 1, before=("enter",)),
     "page_trial_log": Case(lambda app: app.log_view.has_focus, before=("enter",)),
-    "page_metric": Case(says_that_there_is_one_metric, before=("O",)),
+    "page_metric": Case(at_the_next_metric, before=("O",)),
     "page_requeue": gives("requeue", trials=[FAILED], then=("y",), before=("e",)),
     "page_edit": opens(Edit, before=("e",)),
     "page_select": Case(lambda app: app.table.marked == {FAILED}, before=("e",)),
@@ -197,11 +197,15 @@ DOES: dict[str, Case] = {
     "quit": Case(lambda app: app._exit),
 }
 
+OF_SEVERAL = ("plot_metric", "page_metric")
+"""What only a sweep with several metrics has."""
+
 NOTHING_YET, NO_TRIAL, FULL = "nothing yet", "no trial", "full"
 """Sweeps: one that cannot be read, one without trials, one whose trials are all made, in one slot."""
 NOT_STARTED = "the sweep has not started yet"
 NONE = "there is no trial yet"
 ALL_MADE = "all 10 trials of the sweep are made: raise max_trials first"
+ONE_METRIC = "this sweep has one metric"
 NOW = "this is now: nothing is later"
 REFUSES: dict[str, list[tuple[int | str, str]]] = {
     "time_back": [(NOTHING_YET, NOT_STARTED)],
@@ -211,6 +215,8 @@ REFUSES: dict[str, list[tuple[int | str, str]]] = {
     "time_on": [(RUNNING, NOW)],
     "time_change_on": [(RUNNING, NOW)],
     "time_now": [(RUNNING, NOW)],
+    "plot_metric": [(RUNNING, ONE_METRIC), (NOTHING_YET, NOT_STARTED)],
+    "page_metric": [(RUNNING, ONE_METRIC), (NOTHING_YET, NOT_STARTED)],
     "pause": [(DONE, "trial_0001 is over (done): there is nothing to pause"), (NO_TRIAL, NONE)],
     "kill": [(FAILED, "trial_0006 is over already (memory)"), (NO_TRIAL, NONE)],
     "requeue": [
@@ -368,12 +374,24 @@ async def test_it_does_what_it_says(sweep, group):
     keys = [(action.id, key) for action in ACTIONS if action.group == group for key in action.keys]
     async with window(sweep) as (app, pilot):
         for id_, key in keys:
-            if id_ != "quit":
+            if id_ not in ("quit", *OF_SEVERAL):
                 await does(DOES[id_], id_, key, sweep, app, pilot)
     for id_, key in keys:
         if id_ == "quit":
             async with window(sweep) as (app, pilot):
                 await does(DOES[id_], id_, key, sweep, app, pilot)
+
+
+@pytest.mark.parametrize("id_", OF_SEVERAL)
+async def test_it_goes_through_several_metrics(tmp_path, id_):
+    sweep = busy_sweep(tmp_path)
+    config = sweep.store.state.config
+    metrics = [{"name": "score", "goal": "maximize"}, {"name": "loss", "goal": "minimize"}]
+    with sweep.store.transaction() as tx:
+        protein = {**config["protein_config"], "metrics": metrics}
+        tx.set_sweep(config={**config, "protein_config": protein})
+    async with window(sweep) as (app, pilot):
+        await does(DOES[id_], id_, BY_ID[id_].keys[0], sweep, app, pilot)
 
 
 async def does(case: Case, id_: str, key: str, sweep: Sweep, app: Window, pilot) -> None:
