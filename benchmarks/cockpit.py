@@ -34,6 +34,7 @@ MANY, MOST = 10_000, 100_000
 STARTS = 5
 KEYS = 60
 CPU_S = 8.0
+SETTLE_S = 3.0
 LOG_BYTES = 1_000_000_000
 PLAIN_LOG_BYTES = 50_000_000
 """Textual's Log holds every line: 1 GB would need more than this machine has time for."""
@@ -135,6 +136,7 @@ class Pressed:
         time.sleep(0.7)
         for index in range(count):
             at = self._press(terminal, "pagedown", PAGE_DOWN, row, at, index)
+        time.sleep(SETTLE_S)  # what the keys leave behind, as garbage, is not what it is like without them
         self.cpu = terminal.cpu_share(CPU_S)
         print(f"  {name:28}", end="")
         for key, answers in self.answers.items():

@@ -46,6 +46,16 @@ def test_headless_reading_imports_no_torch_textual_or_numpy(project: Project) ->
     assert done.returncode == 0, done.stderr
 
 
+def test_the_cockpit_imports_nothing_that_its_first_frame_can_do_without() -> None:
+    code = (
+        "import sys, sweeptui.cli, sweeptui.app.run; "
+        "heavy = {'pydantic', 'yaml', 'numpy', 'scipy', 'torch', 'wandb', 'hashlib'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_and_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0

@@ -13,7 +13,7 @@ from app_sweep import Sweep
 from commandline import Project
 from test_app_cockpit import cockpit, screen, until
 
-from sweeptui.core.flow import words_of
+from sweeptui.core.stagewords import words_of
 from sweeptui.core.trial import Stage, TrialStatus
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "stages.yaml"

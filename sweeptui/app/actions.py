@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sweeptui.app import wording
 from sweeptui.app.fields import run_time
 from sweeptui.app.moves import Move
-from sweeptui.core.flow import PREPARING
+from sweeptui.core.stagewords import PREPARING
 from sweeptui.core.trial import Stage, Trial, TrialStatus
 
 if TYPE_CHECKING:

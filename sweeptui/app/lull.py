@@ -13,7 +13,7 @@ LULL_S = 0.2
 """So long after a key the next one is expected: longer than between two taps, and than a key that is held repeats."""
 PATIENCE_S = 0.5
 """So much later than it came anything is painted, whatever keys are pressed."""
-GARBAGE = 30
+GARBAGE = 60
 """After so many collections among the younger objects garbage is looked for among all, where Python would after ten."""
 
 

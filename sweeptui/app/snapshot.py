@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.analysis.summary import goal
-from sweeptui.core.flow import words_of
 from sweeptui.core.objectives import Objectives, objectives_of
+from sweeptui.core.stagewords import words_of
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import RUNNING, Job, Stage, Trial, TrialStatus
 

@@ -35,13 +35,14 @@ from sweeptui.core.fields import (
     moved,
     name_in,
 )
-from sweeptui.core.flow import mistake_in, runs_each
+from sweeptui.core.flow import mistake_in
 from sweeptui.core.notifying import NotifyConfig
 from sweeptui.core.remote import HYBRID, PLACES, SkypilotConfig
 from sweeptui.core.search import ParameterConfig, ProteinConfig
 from sweeptui.core.settings import ProteinSettings
 from sweeptui.core.space import Space
 from sweeptui.core.stages import SimulationConfig, StageConfig
+from sweeptui.core.stagewords import runs_each
 from sweeptui.core.tracking import WandbConfig
 from sweeptui.core.trial import FailureKind, Stage
 

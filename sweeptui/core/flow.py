@@ -12,20 +12,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.failures import tries_left
-from sweeptui.core.stages import BUILT_IN, SimulationConfig, StageConfig
-from sweeptui.core.template import OF_ONE
+from sweeptui.core.stages import SimulationConfig, StageConfig
 from sweeptui.core.trial import FailureKind, Job, JobOutcome, Stage
 
 if TYPE_CHECKING:
     from sweeptui.core.config import SweepTool
 
-PREPARING = "preparing"
 DUE = "; its next stage is due"
 """How the reason of a trial ends that is queued between two of its stages."""
 Mistake = tuple[tuple[str | int, ...], str, Any]
 """The place of a field, what is wrong with it, and its value."""
-EACH = tuple(f"{{{name}}}" for name in OF_ONE)
-"""An eval_command with one of these is run for each simulation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,28 +172,6 @@ class Flow:
         """Of a trial's metrics those that its preparations gave, which another training finds as they are."""
         given = {name for step in self.early for name in step.given.gives}
         return {name: value for name, value in metrics.items() if name in given}
-
-
-def words_of(config: Mapping[str, Any]) -> dict[Stage, str]:
-    """What a trial is said to do in the stages that a stored configuration adds to training and evaluation:
-    "preparing", "evaluating 2/3", or just the stage's name.
-    """
-    words: dict[Stage, str] = {}
-    names = [str(each.get("name")) for each in config.get("stages") or ()]
-    for at, name in enumerate(names):
-        if name not in BUILT_IN:
-            words[Stage(name)] = PREPARING if Stage.TRAIN in names[at:] else name
-    simulations = config.get("evaluation_simulations") or ()
-    if runs_each([each.get("command") for each in simulations], config.get("eval_command")):
-        for at, each in enumerate(simulations, 1):
-            words[Stage.of_simulation(each["name"])] = f"evaluating {at}/{len(simulations)}"
-    return words
-
-
-def runs_each(commands: Sequence[object], eval_command: Sequence[str] | None) -> bool:
-    """Whether simulations with these commands have a job each, and not one evaluation for all of them."""
-    by_name = any(word in item for item in eval_command or () for word in EACH)
-    return any(command or by_name for command in commands)
 
 
 def _evaluations(tool: SweepTool, given: StageConfig) -> list[Step]:

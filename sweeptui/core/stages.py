@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, field_validator, model_validator
 
 from sweeptui.core.fields import Argv, AtLeastOne, Count, Json, Model, Positive, Text, mistake
-from sweeptui.core.trial import MAX_STAGE_CHARS, STAGE_NAME, Stage
+from sweeptui.core.trial import BUILT_IN_STAGES, MAX_STAGE_CHARS, STAGE_NAME, Stage
 
 TypeName = Literal["int", "float", "str", "bool", "list"]
 TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
 """What a stage may give: values that a report can hold."""
 TAKEN = ("step", "total_steps", "score", "cost", "checkpoint", "trial")
 """What reports use themselves, and the trial's number, which all stages have."""
-BUILT_IN = (Stage.TRAIN, Stage.EVAL)
 
 
 def _type_name(value: Any) -> Any:
@@ -81,7 +80,7 @@ class StageConfig(Model):
 
     @model_validator(mode="after")
     def _commands_have_one_place(self) -> StageConfig:
-        if self.name not in BUILT_IN:
+        if self.name not in BUILT_IN_STAGES:
             if self.command is None:
                 raise mistake(f"is {self.name!r}, which has no command; give it one, or remove it")
             return self

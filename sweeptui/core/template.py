@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeptui.core import tracking
 from sweeptui.core.errors import UserError, hint
+from sweeptui.core.stagewords import OF_ONE
 from sweeptui.core.trial import Stage, trial_id
 from sweeptui.core.values import format_value
 
@@ -53,8 +54,6 @@ NAMES = (
     *LISTS,
 )
 
-OF_ONE = {"simulation": "name", "simulation_env": "env", "simulation_episodes": "episodes", "simulation_json": ""}
-"""Fields of the simulation that a job evaluates, or all of them, where each simulation has a job of its own."""
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -76,10 +75,13 @@ class Stage(str):
     @property
     def code(self) -> str:
         """A few characters that stand for it in the names of remote jobs and runs, which have little room."""
+        import hashlib  # noqa: PLC0415 - not for those who only look
+
         return f"s{hashlib.sha256(self.encode()).hexdigest()[:6]}-"
 
 
 Stage.TRAIN, Stage.EVAL = Stage("train"), Stage("eval")
+BUILT_IN_STAGES = (Stage.TRAIN, Stage.EVAL)
 
 
 class JobState(StrEnum):

@@ -17,8 +17,7 @@ from sweeptui.app.screens.page import LIST_SHARE, Page, actions_of, bindings_of
 from sweeptui.app.screens.printed import Printed, read_end, shown
 from sweeptui.core.analysis.triage import Group, groups, telling
 from sweeptui.core.files import Files
-from sweeptui.core.stages import BUILT_IN
-from sweeptui.core.trial import Job, Stage, Trial
+from sweeptui.core.trial import BUILT_IN_STAGES, Job, Stage, Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,7 +211,7 @@ def _key(group: Group) -> int:
 
 def _attempt(trial: Trial, files: Files) -> tuple[Stage, int]:
     """The one that failed."""
-    added = [path for path in files.trial_dir(trial.number).glob("*.log") if _job_of(path)[0] not in BUILT_IN]
+    added = [path for path in files.trial_dir(trial.number).glob("*.log") if _job_of(path)[0] not in BUILT_IN_STAGES]
     if added:  # the recipe has stages of its own: what was begun last has failed
         return _job_of(max(files.trial_dir(trial.number).glob("*.log"), key=lambda path: path.stat().st_mtime))
     if trial.eval_attempt and not trial.reason.startswith("train"):
