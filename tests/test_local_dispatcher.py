@@ -200,8 +200,10 @@ def test_a_token_is_never_started_twice(bench: Bench, successor: Bench) -> None:
 
 
 def test_jobs_given_together_are_answered_in_their_order(bench: Bench) -> None:
-    look_around = python(
-        "import os; print(sorted(os.listdir(f'/proc/{os.getppid()}/fd'), key=int), flush=True); print(0)"
+    look_around = python(  # at what it has open for good: it is still at work when its job begins
+        "import os, time; look = lambda: sorted(os.listdir(f'/proc/{os.getppid()}/fd'), key=int); seen = []\n"
+        "while len(seen) < 20 or seen[-20:] != [seen[-1]] * 20: seen.append(look()); time.sleep(0.02)\n"
+        "print(seen[-1], flush=True); print(0)"
     )
     specs = [bench.spec(look_around, n) for n in range(1, 5)]
     specs[2] = bench.spec(("no-such-program",), 3)

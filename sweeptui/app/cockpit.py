@@ -279,10 +279,17 @@ class Cockpit(Window[None], inherit_bindings=False):
         await super().on_event(event)
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
-        if self.snapshot is None or self.snapshot.past is not None:
-            self._take(message)  # in the past it is what a key has asked for
+        if self._asked_for():
+            self._take(message)
         else:
             self.lull.do("snapshot", lambda: self._take(message))
+
+    def _asked_for(self) -> bool:
+        """Whether a key waits for the next snapshot: for another moment of the past, or the log of another trial."""
+        shown = self.snapshot
+        if shown is None or shown.past is not None:
+            return True
+        return (None if shown.focus is None else shown.focus.trial) != self.table.cursor
 
     def _take(self, message: SnapshotTaken) -> None:
         """Show the newest: until now it may have been renewed."""
@@ -323,9 +330,10 @@ class Cockpit(Window[None], inherit_bindings=False):
     def _show_looked_at(self) -> None:
         if self._looked:
             self._looked = False
-            if not self.lull.waits("snapshot"):  # which shows what is selected, too
-                self._show_selected()
+            shown = self.snapshot
             self.lull.catch_up()
+            if self.snapshot is shown:  # a new one has what is selected shown, too
+                self._show_selected()
 
     def on_engine_ended(self, message: EngineEnded) -> None:
         self._watcher.disown()
