@@ -30,8 +30,9 @@ def dry_run(recipe: str | None, tool: SweepTool, root: Path) -> list[tuple[Stage
     trial = Trial(number=1, params=params, seed=stream_seed(tool.seed, "trial", 1) % 2**31, created_at=0.0)
     files = Files(sweep_path(root, name))
     found = []
-    templates = [template_of(tool, step) for step in Flow.of(tool).steps]
-    for step in Flow.of(tool).steps:
+    flow = Flow.of(tool)
+    templates = [template_of(tool, step) for step in flow.steps]
+    for step in flow.steps:
         job = Job(id=0, trial=1, stage=step.stage, attempt=1, created_at=0.0)
         found.append((step.stage, argv_of(tool, name, files, trial, job)))
         # Only the stages know: what stands there are the names of their fields, and the place of the checkpoint.

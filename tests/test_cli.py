@@ -23,37 +23,32 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from sweeptui.cli import main; code = main(['--help']); "
-        "heavy = {'pydantic', 'textual', 'numpy', 'torch', 'psutil', 'yaml', 'rich'} & set(sys.modules); "
-        "sys.exit(f'imported {heavy}' if heavy else code)"
+def imports_none_of(heavy: set[str], code: str, folder: Path | None = None) -> str:
+    """What a process prints that does `code`, which sets `code`, without importing any of these modules."""
+    whole = (
+        f"import sys\n{code}\nfound = {heavy!r} & set(sys.modules)\nsys.exit(f'imported {{found}}' if found else code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = {"pydantic", "textual", "numpy", "torch", "psutil", "yaml", "rich"}
+    shown = imports_none_of(heavy, "from sweeptui.cli import main; code = main(['--help'])")
     for command in COMMANDS:
-        assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
+        assert re.search(rf"^  {command} ", shown, re.MULTILINE)
 
 
 def test_headless_reading_imports_no_torch_textual_or_numpy(project: Project) -> None:
     project.run("recipe.yaml", "--sweep-name", "s")
-    code = (
-        "import sys; from sweeptui.cli import main; code = main(['show', 's']); "
-        "heavy = {'textual', 'numpy', 'torch', 'scipy', 'gpytorch', 'wandb'} & set(sys.modules); "
-        "sys.exit(f'imported {heavy}' if heavy else code)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project.folder, check=False)
-    assert done.returncode == 0, done.stderr
+    heavy = {"textual", "numpy", "torch", "scipy", "gpytorch", "wandb"}
+    imports_none_of(heavy, "from sweeptui.cli import main; code = main(['show', 's'])", project.folder)
 
 
 def test_the_cockpit_imports_nothing_that_its_first_frame_can_do_without() -> None:
-    code = (
-        "import sys, sweeptui.cli, sweeptui.app.run; "
-        "heavy = {'pydantic', 'yaml', 'numpy', 'scipy', 'torch', 'wandb', 'hashlib'} & set(sys.modules); "
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    heavy = {"pydantic", "yaml", "numpy", "scipy", "torch", "wandb", "hashlib"}
+    imports_none_of(heavy, "import sweeptui.cli, sweeptui.app.run; code = 0")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -167,39 +167,32 @@ class Home(Window[Destination], inherit_bindings=False):
 
     @work(thread=True, group="acting")
     def _stop(self, entry: Entry, *, kill: bool) -> None:
-        try:
-            if entry.kind == EXPERIMENT:
-                said = stop_experiment(self.root, entry.name, kill=kill, actor=whoami())
-            else:
-                said = stop_sweep(self.root, entry.name, kill=kill, actor=whoami())
-        except UserError as error:
-            self._say(f"{entry.name} was not stopped: {error}", "warning")
-            return
-        self._look_now.set()
-        self._say(said, "information")
+        stop = stop_experiment if entry.kind == EXPERIMENT else stop_sweep
+        self._act(lambda: stop(self.root, entry.name, kill=kill, actor=whoami()), f"{entry.name} was not stopped: ")
 
     @work(thread=True, group="acting")
     def _pause(self, entry: Entry) -> None:
         """Or let it go on, where it is paused."""
         verb = "resume" if entry.label == "paused" else "pause"
-        try:
-            if entry.kind == EXPERIMENT:
-                act = resume_experiment if verb == "resume" else pause_experiment
-                said = act(self.root, entry.name, actor=whoami())
-            else:
-                said = tell_sweep(self.root, entry.name, verb, actor=whoami())
-        except UserError as error:
-            self._say(f"{entry.name} was not {verb}d: {error}", "warning")
-            return
-        self._look_now.set()
-        self._say(said, "information")
+
+        def act() -> str:
+            if entry.kind != EXPERIMENT:
+                return tell_sweep(self.root, entry.name, verb, actor=whoami())
+            all_of_it = resume_experiment if verb == "resume" else pause_experiment
+            return all_of_it(self.root, entry.name, actor=whoami())
+
+        self._act(act, f"{entry.name} was not {verb}d: ")
 
     @work(thread=True, group="acting")
     def _requeue(self, sweeps: Sequence[str]) -> None:
+        self._act(lambda: requeue_failed(self.root, sweeps, actor=whoami()))
+
+    def _act(self, act: Callable[[], str], failed: str = "") -> None:
+        """Say what came of it; `failed` stands before the reason why nothing did."""
         try:
-            said = requeue_failed(self.root, sweeps, actor=whoami())
+            said = act()
         except UserError as error:
-            self._say(str(error), "warning")
+            self._say(f"{failed}{error}", "warning")
             return
         self._look_now.set()
         self._say(said, "information")

@@ -49,9 +49,6 @@ class Lull:
         self._waiting[what] = since, action
         self._look_later()
 
-    def waits(self, what: str) -> bool:
-        return what in self._waiting
-
     def catch_up(self) -> None:
         """Do now what waits: a key has just been answered."""
         waiting, self._waiting = self._waiting, {}

@@ -50,6 +50,7 @@ class Views:
         if self._rungs is not None:
             self._rungs.add(self._store.points(after=self._rungs.last_order), trials)
         held = full or state.status is SweepStatus.PAUSED
+        flow = Flow.of(tool)
         self._last = View(
             trials=trials,
             active=active,
@@ -57,7 +58,7 @@ class Views:
             max_trials=tool.max_trials,
             max_parallel_jobs=tool.max_parallel_jobs,
             max_parallel_evals=tool.max_parallel_evals or tool.max_parallel_jobs,
-            has_eval=bool(Flow.of(tool).late),
+            has_eval=bool(flow.late),
             may_create=not (closing or held),
             may_launch=not held,
             rungs=self._rungs,
@@ -65,7 +66,7 @@ class Views:
             goal=self._goal,
             space=tool.space,
             seed=tool.seed,
-            late_stages=Flow.of(tool).late_stages,
+            late_stages=flow.late_stages,
         )
         return self._last
 
@@ -75,6 +76,7 @@ class Views:
         waiting = [each for each in state.active if each.is_replicate]
         if not waiting or full or state.status is SweepStatus.PAUSED:
             return []
+        flow = Flow.of(tool)
         return launches(
             View(
                 trials=state.trials,
@@ -83,10 +85,10 @@ class Views:
                 max_trials=0,
                 max_parallel_jobs=tool.max_parallel_jobs,
                 max_parallel_evals=tool.max_parallel_evals or tool.max_parallel_jobs,
-                has_eval=bool(Flow.of(tool).late),
+                has_eval=bool(flow.late),
                 may_create=False,
                 may_launch=True,
-                late_stages=Flow.of(tool).late_stages,
+                late_stages=flow.late_stages,
             )
         )
 
