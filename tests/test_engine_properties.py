@@ -204,6 +204,13 @@ class WorldDispatcher:
             raise CrashError
 
 
+def composed(store, tool, folder, dispatcher) -> tuple[OptimizerService, Orchestrator]:
+    """A new orchestrator, as its process would begin with, and the optimizer that it asks."""
+    optimizer = OptimizerService("random", tool.space, [tool.protein_config.goal], {}, tool.seed)
+    scheduler = resolve(tool.scheduler, tool.scheduler_options)
+    return optimizer, Orchestrator(store, tool, Files(folder), dispatcher, scheduler, optimizer)
+
+
 class FragileStore(SqliteStore):
     """Dies, or has no room, at a chosen commit."""
 
@@ -315,13 +322,8 @@ class SweepMachine(RuleBasedStateMachine):
             return
         config = {key: value for key, value in self.store.state.config.items() if key != "launch"}
         self.tool = SweepTool.from_json(config)
-        protein = self.tool.protein_config
-        self.optimizer = OptimizerService("random", self.tool.space, [protein.goal], {}, self.tool.seed)
         self.dispatcher = WorldDispatcher(self.world)
-        scheduler = resolve(self.tool.scheduler, self.tool.scheduler_options)
-        self.orchestrator = Orchestrator(
-            self.store, self.tool, Files(self.folder), self.dispatcher, scheduler, self.optimizer
-        )
+        self.optimizer, self.orchestrator = composed(self.store, self.tool, self.folder, self.dispatcher)
         self._guarded(self.orchestrator._begin)
 
     def _take_over(self) -> None:

@@ -25,15 +25,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from test_engine_properties import FAST_FOLDER, QUICK, CrashError, FragileStore, Fuse, World, WorldDispatcher
+from test_engine_properties import FAST_FOLDER, QUICK, CrashError, FragileStore, Fuse, World, WorldDispatcher, composed
 
 from sweeptui.core import disk, orchestrator
 from sweeptui.core.config import SweepTool
 from sweeptui.core.dispatch import JobExit
-from sweeptui.core.files import Files
 from sweeptui.core.optimizers.random import RandomOptimizer
-from sweeptui.core.optimizers.service import OptimizerService
-from sweeptui.core.orchestrator import Orchestrator
 from sweeptui.core.schedulers import resolve
 from sweeptui.core.schedulers.base import Action, Create, Fork, Promote, Stop
 from sweeptui.core.state import ChangeKind
@@ -140,13 +137,8 @@ class Engine:
         self._compose()
 
     def _compose(self) -> None:
-        protein = self.tool.protein_config
-        self.optimizer = OptimizerService("random", self.tool.space, [protein.goal], {}, self.tool.seed)
         self.dispatcher = WorldDispatcher(self.world)
-        scheduler = resolve(self.tool.scheduler, self.tool.scheduler_options)
-        self.orchestrator = Orchestrator(
-            self.store, self.tool, Files(self.folder), self.dispatcher, scheduler, self.optimizer
-        )
+        self.optimizer, self.orchestrator = composed(self.store, self.tool, self.folder, self.dispatcher)
         self.orchestrator._begin()
 
     def drop(self) -> None:
