@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.referee import Referee
 from sweeptui.core.config import ProteinSettings
+from sweeptui.core.optimizers.protein.focus import Focus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +30,8 @@ CONSTANTS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {
     "adaptive-reach": (("candidates", "FINEST", 0.0),),
     "gradients": (("search", "Search._climb", lambda self, start, draw, reach, region: start),),
     "neighbours": (("search", "ROUNDS", 0),),
-    "turns": (("focus", "LEAST_TRIALS", 1_000_000),),
+    "turns": (("focus", "TURNS", (Focus.EVERYTHING,)),),
+    "noise-share": (("turn", "NOISE_WEIGHT", 0.0),),
     "beliefs": (("surrogate", "Surrogate.believe", lambda self, points: None),),
 }
 """Part -> (module, name, what it is set to)."""

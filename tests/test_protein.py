@@ -399,6 +399,18 @@ def test_log_expected_improvement_is_finite_and_right_from_certain_to_hopeless()
     assert value[3].item() == pytest.approx(math.log(5.346e-8), rel=1e-3)
 
 
+def test_improvement_is_augmented_by_the_share_of_the_deviation_that_a_trial_can_take_away() -> None:
+    mean, std, none = np.array([-2.0, 0.0, 0.0, 1.0]), np.array([1.0, 1e-5, 0.3, 40.0]), np.zeros(4)
+    plain, by_mean, _, _ = log_expected_improvement(mean, std, none, 0.1)
+    value, by_mean_too, by_std, _ = log_expected_improvement(mean, std, none, 0.1, 0.0, 0.4)
+    share = std**2 / (std**2 + 0.16) / (1 + 0.4 / np.sqrt(std**2 + 0.16))
+    assert value - plain == pytest.approx(np.log(share), rel=1e-6)
+    assert by_mean_too == pytest.approx(by_mean)
+    step = std * 1e-5
+    ahead, behind = (log_expected_improvement(mean, std + sign * step, none, 0.1, 0.0, 0.4)[0] for sign in (1, -1))
+    assert by_std == pytest.approx((ahead - behind) / (2 * step), rel=1e-4)
+
+
 def test_naive_never_prefers_the_worse_of_two_at_one_cost() -> None:
     mean = np.linspace(-30, 3, 50)
     for target in (0.0, 1.25, 4.0):

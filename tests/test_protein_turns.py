@@ -9,6 +9,7 @@ import pytest
 from test_protein import SQUARE, history, one, protein
 
 from sweeptui.core.optimizers.base import History, Suggestion
+from sweeptui.core.optimizers.protein import turn
 from sweeptui.core.optimizers.protein.axes import Axes
 from sweeptui.core.optimizers.protein.focus import TURNS, WIDEST, region_factor
 from sweeptui.core.trial import Observation
@@ -51,3 +52,20 @@ def test_a_region_that_is_over_the_cost_limit_is_left() -> None:
     found = one(protein(max_suggestion_cost=300.0), History(tuple(rows)), 30)
     assert found.provenance["focus"] == "all shapes"
     assert found.params["x"] < 0.35
+
+
+def test_where_scores_are_rough_the_next_trial_is_not_beside_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(5)
+    places = [SQUARE.sample(rng) for _ in range(12)] + [{"x": 0.6 + k / 1000, "y": 0.6} for k in range(12)]
+    rough = [-3 * ((p["x"] - 0.6) ** 2 + (p["y"] - 0.6) ** 2) + rng.choice((-0.2, 0.0, 0.2)) for p in places]
+    pairs = zip(places, rough, strict=True)
+    rows = History(tuple(Observation(number, *pair, 1.0) for number, pair in enumerate(pairs, 1)))
+    tried = np.array([SQUARE.encode(params) for params in places])
+
+    def nearest() -> float:
+        found = [SQUARE.encode(one(protein(), rows, number).params) for number in range(31, 37)]
+        return float(np.median([np.abs(tried - place).max(axis=1).min() for place in found]))
+
+    wary = nearest()
+    monkeypatch.setattr(turn, "NOISE_WEIGHT", 0.0)
+    assert wary > 2 * nearest()

@@ -25,17 +25,26 @@ _HOPELESS = 0.05
 
 
 def log_expected_improvement(
-    mean: Array, std: Array, log_cost: Array, incumbent: float, cost_weight: float = 0.0
+    mean: Array, std: Array, log_cost: Array, incumbent: float, cost_weight: float = 0.0, noise_std: float = 0.0
 ) -> Judged:
     """Log of expected improvement, over cost to the power of `cost_weight`.
 
-    Stable where the improvement is tiny, and with a usable gradient there (Ament et al. 2023, arXiv:2310.20708).
+    Stable where the improvement is tiny, and with a usable gradient there (Ament et al. 2023, arXiv:2310.20708). With
+    a `noise_std` it is augmented: times 1 - noise_std / sqrt(std^2 + noise_std^2), the share of the deviation that a
+    trial can still take away (Huang et al. 2006, doi:10.1007/s10898-005-2454-3). So next to what was tried, where only
+    noise is left to see, nothing is wanted.
     """
     z = (mean - incumbent) / std
     log_h = log_improvement(z)
     slope = np.exp(log_ndtr(z) - log_h)
     value = log_h + np.log(std) - cost_weight * log_cost
-    return value, slope / std, (1 - z * slope) / std, np.full_like(mean, -cost_weight)
+    by_std = (1 - z * slope) / std
+    if noise_std > 0:
+        # 1 - noise / whole, written so that it keeps its digits where the noise is nearly all.
+        whole = np.sqrt(std**2 + noise_std**2)
+        value = value + 2 * np.log(std) - np.log(whole) - np.log(whole + noise_std)
+        by_std = by_std + 2 / std - std / whole**2 - std / (whole * (whole + noise_std))
+    return value, slope / std, by_std, np.full_like(mean, -cost_weight)
 
 
 def log_improvement(z: Array) -> Array:

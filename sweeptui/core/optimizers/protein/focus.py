@@ -31,6 +31,11 @@ LEAST_FAILURES = 3
 """Trials in a row inside of the region that were not, or one for each axis: then it halves."""
 
 
+def settled(trials: int, axes: int) -> bool:
+    """Whether there are enough results for the search to stall, and for the models to tell noise from signal."""
+    return trials >= max(LEAST_TRIALS, 2 * axes)
+
+
 class Focus(Enum):
     """Its value is what the provenance says."""
 
@@ -41,7 +46,7 @@ class Focus(Enum):
     @classmethod
     def of(cls, number: int, trials: int, axes: int) -> Focus:
         """Of the trial with that number, after so many results, in a space of so many axes."""
-        if trials < max(LEAST_TRIALS, 2 * axes):
+        if not settled(trials, axes):
             return cls.EVERYTHING
         return TURNS[number % len(TURNS)]
 

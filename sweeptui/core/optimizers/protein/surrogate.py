@@ -50,11 +50,13 @@ MIN_WEIGHT = 0.05
 COST_WEIGHT = 0.15
 """Expected improvement is divided by the predicted cost to this power: ten times the cost must promise 1.4 times the
 improvement. At 1, as "improvement per unit of cost" would have it, a search stays with what is cheap and poor."""
+NOISE_WEIGHT = 0.5
+"""Of the noise's deviation in the augmented expected improvement: half of it, as the noise may be a rough score's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What chance decides in one trial's acquisition."""
+    """What chance, and the course of the sweep, decide in one trial's acquisition."""
 
     beta: float
     margin: float
@@ -62,6 +64,8 @@ class Draw:
     cost_target: float
     shape: float | None = None
     """Which of the shapes to see the scores in, from 0 to 1; None for all explanations."""
+    noise_weight: float = 0.0
+    """How much of the noise the improvement is reduced by."""
 
     @classmethod
     def of(cls, options: ProteinSettings, rng: np.random.Generator) -> Draw:
@@ -196,8 +200,10 @@ class Surrogate(Search["Draw"]):
                 )
                 return value, by_mean, by_std, by_position / self._cost_range
             case _:
+                incumbent = self._best_means[which] + draw.margin
+                noise_std = draw.noise_weight * self.explanations[which].model.noise_std
                 return acquisition.log_expected_improvement(
-                    mean, std, log_cost, self._best_means[which] + draw.margin, COST_WEIGHT * self.costs.spread
+                    mean, std, log_cost, incumbent, COST_WEIGHT * self.costs.spread, noise_std
                 )
 
     def _wanted(self, features: Array, draw: Draw) -> tuple[float, Array]:

@@ -20,10 +20,10 @@ from sweeptui.core.optimizers.configurations import (
 )
 from sweeptui.core.optimizers.protein.candidates import around, choose_centres, sobol_point
 from sweeptui.core.optimizers.protein.fidelity import FOREIGN, usable
-from sweeptui.core.optimizers.protein.focus import Focus, region_factor
+from sweeptui.core.optimizers.protein.focus import Focus, region_factor, settled
 from sweeptui.core.optimizers.protein.gp import ModelError
 from sweeptui.core.optimizers.protein.search import Region
-from sweeptui.core.optimizers.protein.surrogate import Draw, Surrogate
+from sweeptui.core.optimizers.protein.surrogate import NOISE_WEIGHT, Draw, Surrogate
 from sweeptui.core.optimizers.protein.targets import MAX_TRAINING, complete_front, training_subset, usable_costs
 from sweeptui.core.optimizers.seeding import stream_seed
 
@@ -270,6 +270,9 @@ class ScoreTurn(Turn[Surrogate]):
     def _ranked(
         self, models: Surrogate, number: int, draw: Draw, rng: np.random.Generator
     ) -> tuple[Ranked | None, dict[str, str]]:
+        # How noisy complete trials are, stopped ones hardly tell.
+        if settled(sum(observation.fidelity >= 1 for observation in self._observations), self._axes.count):
+            draw = replace(draw, noise_weight=NOISE_WEIGHT)
         focus = Focus.of(number, self._trials, self._axes.count)
         told = {"focus": focus.value}
         if focus is Focus.REGION:
