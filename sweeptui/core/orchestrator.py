@@ -71,8 +71,12 @@ class Orchestrator:
         *,
         listener: Listener | None = None,
         search: bool = True,
+        allow_trials: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Without `search` only replicates are begun, and the sweep is then as far as it was."""
+        """Without `search` only replicates are begun, and the sweep is then as far as it was.
+
+        `allow_trials` is asked before `max_trials` is changed, and raises `UserError` where there may not be as many.
+        """
         self._store = store
         self._tool = tool
         self._files = files
@@ -88,19 +92,19 @@ class Orchestrator:
         self._views = Views(store, scheduler, checkpoints, tool.protein_config.goal)
         config = store.state.config
         self._retention = Retention(checkpoints, self._views.needs_checkpoint)
+        # What an evaluation found is no point of the training's curve, and a curve is of one metric.
+        curved = not (tool.has_eval or tool.protein_config.metrics)
         self._suggestions = Suggestions(
             optimizer,
             ahead=self._ahead(),
             fits=_fits(tool, config),
             prior=warmstart.observations(config),
             fidelity=self._views.fidelity,
-            # What an evaluation found is no point of the training's curve, and a curve is of one metric.
-            curves=None
-            if tool.has_eval or tool.protein_config.metrics
-            else Curves(lambda number: store.scores(number, Stage.TRAIN)),
+            curves=Curves(lambda number: store.scores(number, Stage.TRAIN)) if curved else None,
             objectives=tool.protein_config.objectives,
+            underway=self._views.underway if curved else None,
         )
-        self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
+        self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider, allow_trials)
         self._intents = Intents(store, files, self._suggestions, checkpoints)
         self._search = search
         self._before = Verdict(SweepStatus.INTERRUPTED, "validated; its search can go on")
