@@ -22,6 +22,7 @@ _MODULES = "sweeptui.core.optimizers.protein."
 CONSTANTS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {
     "shapes": (("warp", "KNEES", (math.inf,)),),
     "smooth-kernel": (("surrogate", "SMOOTH_TRIED", 0),),
+    "bends": (("surrogate", "BENT_TRIED", 0),),
     "averaging": (("surrogate", "MAX_EXPLANATIONS", 1),),
     "length-prior": (("gp", "LENGTH_PRIOR_VARIANCE", 100.0),),
     "noise-model": (("gp", "NOISE_CEILING", 2e-7),),

@@ -492,7 +492,7 @@ def test_gradients_are_those_of_what_they_belong_to(kernel: gp.Kernel) -> None:
     posterior = gp._Posterior(x, y, feature_axis, kernel, None)
     at = np.array([-0.5, 0.3, 0.1, -3.0])
     assert posterior(at)[1] == pytest.approx(_slope(lambda v: posterior(v)[0], at), rel=1e-4, abs=1e-5)
-    model = gp.GaussianProcess(x, y, feature_axis, kernel, gp.Hyperparameters.of(at, 3))
+    model = gp.GaussianProcess(x, y, feature_axis, kernel, posterior.read(at))
     point = rng.random(4)
     mean, std, by_mean, by_std = model.gradients(point)
     assert (mean, std) == pytest.approx(tuple(float(part[0]) for part in model.predict(point[None, :])))

@@ -14,7 +14,8 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from sweeptui.core.optimizers.protein import fidelity
+from sweeptui.core.optimizers.protein import bending, fidelity
+from sweeptui.core.optimizers.protein.bending import Bends
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,15 +70,8 @@ class Hyperparameters:
     discrepancy: Array | None = None
     """Where not all are complete trials of the sweep: see `fidelity`."""
 
-    @property
-    def vector(self) -> Array:
-        own = np.append(self.log_lengthscales, self.log_noise)
-        return own if self.discrepancy is None else np.append(own, self.discrepancy)
-
-    @classmethod
-    def of(cls, vector: Array, axes: int) -> Hyperparameters:
-        rest = vector[axes + 1 :].copy()
-        return cls(vector[:axes].copy(), float(vector[axes]), rest if len(rest) else None)
+    bends: Bends | None = None
+    """Of the axes; None where all are straight."""
 
 
 class GaussianProcess:
@@ -103,7 +97,8 @@ class GaussianProcess:
         self.hyperparameters = hyperparameters
         self._feature_axis = feature_axis
         self._inverse_scale = np.exp(-hyperparameters.log_lengthscales)[feature_axis]
-        self._x = x * self._inverse_scale
+        self._rows = x
+        self._x = self._scaled(x)
         self._y = y
         self._condition()
 
@@ -118,6 +113,10 @@ class GaussianProcess:
         residual = self._y - self.mean
         self._weights = self._inverse @ residual
         self.variance = _signal_variance(float(residual @ self._weights), len(self._y))
+
+    def _scaled(self, x: Array) -> Array:
+        bends = self.hyperparameters.bends
+        return (x if bends is None else bends.bend(x)) * self._inverse_scale
 
     @property
     def noise_std(self) -> float:
@@ -135,8 +134,10 @@ class GaussianProcess:
         A direction that the data say nothing about, or that a bound holds, has the prior's variance.
         """
         shares = None if self._shares is None else self._shares[rows]
-        x = self._x[rows] / self._inverse_scale
-        return _laplace(_Posterior(x, self._y[rows], self._feature_axis, self._kernel, shares), self.hyperparameters)
+        bends = self.hyperparameters.bends
+        bendable = None if bends is None else bends.bendable
+        posterior = _Posterior(self._rows[rows], self._y[rows], self._feature_axis, self._kernel, shares, bendable)
+        return _laplace(posterior, self.hyperparameters)
 
     def averages(self, x: Array, groups: int) -> tuple[Array, Array]:
         """Means and covariance (without noise) of the function's average over each of `groups` equal parts of the rows.
@@ -144,7 +145,7 @@ class GaussianProcess:
         So an average over configurations is as sure as it is, and not as its single points are.
         """
         size = len(x) // groups
-        scaled = x * self._inverse_scale
+        scaled = self._scaled(x)
         cross = self._kernel.of(_squared_distances(scaled, self._x))[0].reshape(groups, size, -1).mean(axis=1)
         parts = scaled.reshape(groups, size, -1)
         own = np.empty((groups, groups))
@@ -161,7 +162,7 @@ class GaussianProcess:
         """
         mean = self.predict_mean(x)
         variance, constant = self.variance, self.mean
-        self._x = np.concatenate([self._x, x * self._inverse_scale])
+        self._x = np.concatenate([self._x, self._scaled(x)])
         self._y = np.concatenate([self._y, mean])
         if self._shares is not None:
             self._shares = np.concatenate([self._shares, np.ones(len(x))])
@@ -172,26 +173,29 @@ class GaussianProcess:
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (without noise) at each row."""
-        cross = self._kernel.of(_squared_distances(x * self._inverse_scale, self._x))[0]
+        cross = self._kernel.of(_squared_distances(self._scaled(x), self._x))[0]
         reduction = np.einsum("ij,ij->i", cross @ self._inverse, cross)
         return self.mean + cross @ self._weights, np.sqrt(self.variance * np.maximum(1.0 - reduction, 1e-12))
 
     def predict_mean(self, x: Array) -> Array:
-        cross = self._kernel.of(_squared_distances(x * self._inverse_scale, self._x))[0]
+        cross = self._kernel.of(_squared_distances(self._scaled(x), self._x))[0]
         mean: Array = self.mean + cross @ self._weights
         return mean
 
     def gradients(self, x: Array) -> tuple[float, float, Array, Array]:
         """Mean and standard deviation at one point of features, and their gradients with respect to it."""
-        difference = x * self._inverse_scale - self._x
+        difference = self._scaled(x) - self._x
         cross, slope = self._kernel.of((difference**2).sum(axis=1))
         slope = -slope[:, None] * difference
+        steepness = self._inverse_scale
+        if (bends := self.hyperparameters.bends) is not None:
+            steepness = steepness * bends.slope(x)
         solved = self._inverse @ cross
         share = 1.0 - float(cross @ solved)
         mean = self.mean + float(cross @ self._weights)
         std = math.sqrt(self.variance * max(share, 1e-12))
-        mean_gradient = (self._weights @ slope) * self._inverse_scale
-        std_gradient = (-self.variance / std) * (solved @ slope) * self._inverse_scale
+        mean_gradient = (self._weights @ slope) * steepness
+        std_gradient = (-self.variance / std) * (solved @ slope) * steepness
         if share <= 1e-12:
             std_gradient = np.zeros_like(std_gradient)
         return mean, std, mean_gradient, std_gradient
@@ -205,9 +209,13 @@ def fit(
     starts: list[Hyperparameters],
     iterations: int,
     shares: Array | None = None,
+    bendable: NDArray[np.bool_] | None = None,
 ) -> tuple[Hyperparameters, float]:
-    """The most probable hyperparameters found, and the log of the evidence times their prior density."""
-    posterior = _Posterior(x, y, feature_axis, kernel, shares)
+    """The most probable hyperparameters found, and the log of the evidence times their prior density.
+
+    `bendable`: the features whose axes may be bent; None where all are straight.
+    """
+    posterior = _Posterior(x, y, feature_axis, kernel, shares, bendable)
     best: tuple[float, Array] | None = None
     for start in starts:
         found = minimize(
@@ -222,7 +230,7 @@ def fit(
             best = float(found.fun), found.x
     if best is None:
         raise ModelError("the likelihood of the data is not finite")
-    return Hyperparameters.of(best[1], posterior.axes), -best[0]
+    return posterior.read(best[1]), -best[0]
 
 
 def _laplace(posterior: _Posterior, found: Hyperparameters) -> Array:
@@ -243,13 +251,23 @@ CURVATURE_STEP = 1e-3
 
 
 class _Posterior:
-    """Minus the log posterior of a vector of hyperparameters, and its gradient."""
+    """Minus the log posterior of a vector of hyperparameters, and its gradient.
+
+    The vector: log lengthscales, log noise; where there are shares, the discrepancy's; where axes bend, the bends'.
+    """
 
     def __init__(
-        self, x: Array, y: Array, feature_axis: NDArray[np.int_], kernel: Kernel, shares: Array | None
+        self,
+        x: Array,
+        y: Array,
+        feature_axis: NDArray[np.int_],
+        kernel: Kernel,
+        shares: Array | None,
+        bendable: NDArray[np.bool_] | None = None,
     ) -> None:
         self._x, self._y, self._feature_axis, self._kernel = x, y, feature_axis, kernel
         self._shares = shares
+        self._bendable = bendable
         self.axes = int(feature_axis.max()) + 1
         self._prior_centre = length_prior_centre(self.axes)
         self.low = np.append(np.full(self.axes, math.log(SHORTEST)), math.log(NOISE_FLOOR))
@@ -257,22 +275,44 @@ class _Posterior:
         self.high = np.append(np.full(self.axes, longest), math.log(NOISE_CEILING))
         if shares is not None:
             self.low, self.high = np.append(self.low, fidelity.LOW), np.append(self.high, fidelity.HIGH)
+        self._unbent = len(self.low)
+        """Of the vector, what comes before the bends."""
+        if bendable is not None:
+            furthest = np.full(2 * self.axes, bending.FURTHEST)
+            self.low, self.high = np.append(self.low, -furthest), np.append(self.high, furthest)
 
     def start(self, hyperparameters: Hyperparameters) -> Array:
-        vector = hyperparameters.vector
-        missing = len(self.low) - len(vector)
-        return np.append(vector, fidelity.PRIOR_CENTRE) if missing else vector
+        vector = np.append(hyperparameters.log_lengthscales, hyperparameters.log_noise)
+        if self._shares is not None:
+            known = hyperparameters.discrepancy
+            vector = np.append(vector, fidelity.PRIOR_CENTRE if known is None else known)
+        if self._bendable is not None:
+            bends = hyperparameters.bends
+            vector = np.append(vector, np.zeros(2 * self.axes) if bends is None else bends.logs)
+        return vector
+
+    def read(self, vector: Array) -> Hyperparameters:
+        axes = self.axes
+        discrepancy = None if self._shares is None else vector[axes + 1 : self._unbent].copy()
+        return Hyperparameters(vector[:axes].copy(), float(vector[axes]), discrepancy, self._bends(vector))
+
+    def _bends(self, vector: Array) -> Bends | None:
+        if self._bendable is None:
+            return None
+        return Bends(vector[self._unbent :].copy(), self._feature_axis, self._bendable)
 
     def __call__(self, vector: Array) -> tuple[float, Array]:
         axes = self.axes
         logs, log_noise = vector[:axes], float(vector[axes])
         noise = math.exp(log_noise)
         n = len(self._y)
-        x = self._x * np.exp(-logs)[self._feature_axis]
+        inverse_scale = np.exp(-logs)[self._feature_axis]
+        bends = self._bends(vector)
+        x = (self._x if bends is None else bends.bend(self._x)) * inverse_scale
         kernel, slope = self._kernel.of(_squared_distances(x, x))
         covariance, discrepancy = kernel, None
         if self._shares is not None:
-            discrepancy = fidelity.Discrepancy.of(self._shares, vector[axes + 1 :])
+            discrepancy = fidelity.Discrepancy.of(self._shares, vector[axes + 1 : self._unbent])
             covariance, slope = kernel * discrepancy.factor + discrepancy.shift, slope * discrepancy.factor
         inverse, log_determinant = _invert(covariance, noise)
         row_sums = inverse.sum(axis=1)
@@ -289,9 +329,18 @@ class _Posterior:
         prior, prior_gradient = self._prior(logs, log_noise, noise)
         gradient[: axes + 1] += prior_gradient
         if discrepancy is not None:
-            own_prior, own_gradient = fidelity.log_prior(vector[axes + 1 :])
+            own_prior, own_gradient = fidelity.log_prior(vector[axes + 1 : self._unbent])
             prior += own_prior
-            gradient[axes + 1 :] = discrepancy.gradient(sensitivity, kernel) + own_gradient
+            gradient[axes + 1 : self._unbent] = discrepancy.gradient(sensitivity, kernel) + own_gradient
+        if bends is not None:
+            own_prior, own_gradient = bending.log_prior(bends.logs)
+            prior += own_prior
+            by_place = (weighted @ x - x * weighted.sum(axis=1)[:, None]) * inverse_scale
+            by_logs = [
+                np.bincount(self._feature_axis, weights=(by_log * by_place).sum(axis=0), minlength=axes)
+                for by_log in bends.by_logs(self._x)
+            ]
+            gradient[self._unbent :] = np.concatenate(by_logs) + own_gradient
         return -(evidence + prior), -gradient
 
     def _prior(self, logs: Array, log_noise: float, noise: float) -> tuple[float, Array]:

@@ -44,6 +44,8 @@ MAX_FIT = 150
 FIT_ITERATIONS = 40
 SMOOTH_TRIED = 2
 """Of the shapes best explained with the Matern kernel: those that the smoother kernel is tried on."""
+BENT_TRIED = 1
+"""Of the best explained with straight axes: those that bent ones are tried on."""
 TEMPERATURE = 3.0
 MAX_EXPLANATIONS = 4
 MIN_WEIGHT = 0.05
@@ -236,6 +238,10 @@ class Explanation:
     model: GaussianProcess
 
 
+Tried = tuple[float, Warped, Kernel, Hyperparameters]
+"""Of an explanation its evidence, and what it consists of."""
+
+
 def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = None) -> list[Explanation]:
     """The explanations of the scores with the most evidence, and the best of each shape; the best first.
 
@@ -243,7 +249,7 @@ def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = N
     """
     learnt = training_subset(scores, MAX_FIT)
 
-    def tried(warped: Warped, kernel: Kernel) -> tuple[float, Warped, Kernel, Hyperparameters]:
+    def tried(warped: Warped, kernel: Kernel, *, bent: bool = False) -> Tried:
         found, evidence = fit(
             features[learnt],
             warped.values[learnt],
@@ -252,11 +258,14 @@ def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = N
             default_starts(axes.count),
             FIT_ITERATIONS,
             None if shares is None else shares[learnt],
+            axes.numeric_features if bent else None,
         )
         return evidence + warped.log_density * len(learnt) / len(scores), warped, kernel, found
 
     fits = sorted((tried(warped, Matern) for warped in warps(scores)), key=lambda each: -each[0])
     fits += [tried(warped, SquaredExponential) for _, warped, _, _ in fits[:SMOOTH_TRIED]]
+    fits.sort(key=lambda each: -each[0])
+    fits += [tried(warped, kernel, bent=True) for _, warped, kernel, _ in fits[:BENT_TRIED]]
     fits.sort(key=lambda each: -each[0])
     weights = np.exp([(evidence - fits[0][0]) / TEMPERATURE for evidence, *_ in fits])
     weights[MAX_EXPLANATIONS:] = 0.0
