@@ -79,4 +79,11 @@ class TypeAhead:
     async def _taken(self, turn: int) -> None:
         if turn == self._turn and self.busy:
             self._turn += 1
+            if not self._keys:
+                self._app.screen.call_later(self._paint)
             await self._go_on()
+
+    def _paint(self) -> None:
+        """Show at once what a key has changed: Textual would wait for its next frame, or the one after that."""
+        if self._app.screen.is_mounted:
+            self._app.screen._on_timer_update()
