@@ -12,7 +12,7 @@ from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.folders import EXPERIMENT_DATABASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from sweeptui.core.state import Change
@@ -97,7 +97,7 @@ def within(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", path).strip("-") or "run"
 
 
-def parents(sweeps: Iterable[str], experiments: Mapping[str, ExperimentSight]) -> dict[str, str]:
+def parents(sweeps: Iterable[str], experiments: Collection[str]) -> dict[str, str]:
     """What each sweep and experiment is inside of: an experiment, or a sweep whose trial runs it; "" where nothing.
 
     The longest name that one's own begins with, where an experiment is the outermost.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sweeptui import budgets
 from sweeptui.core import schedulers, warmstart
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
@@ -262,6 +263,7 @@ def _orchestrator(
         service_of(tool, path / "optimizer.log"),
         listener=listener,
         search=search,
+        allow_trials=lambda trials: budgets.change(budgets.around(path.parents[2], path.name), path.name, trials),
     )
 
 

@@ -17,14 +17,18 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from app_sweep import toasts, until
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from sweeptui.app.cockpit import Cockpit
+from sweeptui.budgets import around, change, release, reserve
+from sweeptui.cli import main
 from sweeptui.core.errors import UserError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.trial import TrialStatus
-from sweeptui.experiments.budget import release, reserve
+from sweeptui.experiments import RandomOptimizer, SweepExperiment, Uniform
 from sweeptui.experiments.scope import Scope
 from sweeptui.folders import DATABASE, EXPERIMENT_DATABASE, sweep_names, sweep_path
 
@@ -40,7 +44,7 @@ def scopes(root: Path, outer: int | None = OUTER, inner: int | None = INNER) -> 
     for scope in (found, nested):
         path = sweep_path(root, scope.name) / EXPERIMENT_DATABASE
         if not path.exists():
-            SqliteStore.create(path, scope.name, {}).close()
+            SqliteStore.create(path, scope.name, {"budget": scope.budget}).close()
     return found, nested
 
 
@@ -85,7 +89,7 @@ class BudgetMachine(RuleBasedStateMachine):
         if name in self.asked:
             wanted = self.asked[name][0]
         try:
-            given = reserve(self.scope[name], name, wanted)
+            given = reserve(self.scope[name].budgets, name, wanted)
         except UserError as error:
             assert "its budget is used up" in str(error)
             self.seen["refused"] += 1
@@ -114,8 +118,22 @@ class BudgetMachine(RuleBasedStateMachine):
     @rule(name=names)
     def end(self, name: str) -> None:
         if self.given.pop(name, None) is not None:
-            release(self.scope[name], name)
+            release(self.scope[name].budgets, name)
             self.seen["ended"] += 1
+
+    @rule(name=names, trials=st.integers(1, 9))
+    def set_max_trials(self, name: str, trials: int) -> None:
+        """A user changes how many a running sweep makes."""
+        if name not in self.given:
+            return
+        try:
+            change(around(self.root, name), name, trials)
+        except UserError as error:
+            assert f"max_trials is {trials}, but of the budget" in str(error)
+            self.seen["not set"] += 1
+            return
+        self.seen["set"] += 1
+        self.given[name] = self.asked_now[name] = trials
 
     @rule()
     def kill(self) -> None:
@@ -140,7 +158,7 @@ class BudgetMachine(RuleBasedStateMachine):
             self.no_budget_is_overrun()
             left = OUTER - trials(self.root)
             with contextlib.nullcontext() if left else pytest.raises(UserError):
-                assert reserve(self.scope["out.a"], "out.new", None) == left
+                assert reserve(self.scope["out.a"].budgets, "out.new", None) == left
         finally:
             shutil.rmtree(self.root)
 
@@ -150,7 +168,7 @@ def test_no_interleaving_overruns_a_budget() -> None:
     run_state_machine_as_test(
         BudgetMachine,
         settings=settings(
-            max_examples=10,
+            max_examples=16,
             stateful_step_count=20,
             deadline=None,
             derandomize=True,
@@ -158,7 +176,7 @@ def test_no_interleaving_overruns_a_budget() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert set(BudgetMachine.seen) == {"refused", "gone on", "cut down", "as asked for", "ended"}
+    assert set(BudgetMachine.seen) == {"refused", "gone on", "cut down", "as asked for", "ended", "set", "not set"}
 
 
 def test_what_is_asked_for_at_the_same_moment_is_given_once(tmp_path: Path) -> None:
@@ -169,7 +187,7 @@ def test_what_is_asked_for_at_the_same_moment_is_given_once(tmp_path: Path) -> N
     def ask(name: str) -> None:
         start.wait(60)
         with contextlib.suppress(UserError):
-            given.append(reserve(outer, name, 5))
+            given.append(reserve(outer.budgets, name, 5))
 
     threads = [threading.Thread(target=ask, args=(f"out.s{number}",)) for number in range(4)]
     for thread in threads:
@@ -187,24 +205,78 @@ def test_what_a_trial_had_reserved_is_free_once_it_has_ended(tmp_path: Path, mon
         with monkeypatch.context() as inside:
             inside.setenv("SWEEPTUI_SWEEP", "out.search")
             inside.setenv("SWEEPTUI_TRIAL_DIR", str(tmp_path / "trial_0001"))
-            assert reserve(outer, "out.search.trial_0001-1", 6) == 6
-        assert reserve(outer, "out.next", 6) == 1, "one is the trial itself"
+            assert reserve(outer.budgets, "out.search.trial_0001-1", 6) == 6
+        assert reserve(outer.budgets, "out.next", 6) == 1, "one is the trial itself"
         with store.transaction() as tx:
             tx.set_trial(1, status=TrialStatus.KILLED)
-        assert reserve(outer, "out.other", 6) == 6
+        assert reserve(outer.budgets, "out.other", 6) == 6
 
 
 def test_the_same_sweep_may_ask_for_more_later(tmp_path: Path) -> None:
     outer, _ = scopes(tmp_path, 8)
-    assert reserve(outer, "out.a", 5) == 5
-    assert reserve(outer, "out.b", 5) == 3
-    release(outer, "out.a")
-    assert reserve(outer, "out.b", 5) == 3, "run again it is what it was"
-    assert reserve(outer, "out.b", 7) == 7
-    assert reserve(Scope("out", tmp_path, 10), "out.c", 5) == 3
+    assert reserve(outer.budgets, "out.a", 5) == 5
+    assert reserve(outer.budgets, "out.b", 5) == 3
+    release(outer.budgets, "out.a")
+    assert reserve(outer.budgets, "out.b", 5) == 3, "run again it is what it was"
+    assert reserve(outer.budgets, "out.b", 7) == 7
+    assert reserve(Scope("out", tmp_path, 10).budgets, "out.c", 5) == 3
     with pytest.raises(UserError, match=r"used up or reserved for 2 sweeps that may still go on; run it with a larger"):
-        reserve(Scope("out", tmp_path, 10), "out.d", 5)
-    assert reserve(Scope("out", tmp_path), "out.e", 5) == 5
+        reserve(Scope("out", tmp_path, 10).budgets, "out.d", 5)
+    assert reserve(Scope("out", tmp_path).budgets, "out.e", 5) == 5
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> SqliteStore:
+    """The store of a sweep that nobody runs, of 2 trials, in an experiment of 8 of which another sweep has 5."""
+    outer, _ = scopes(tmp_path, 8)
+    assert reserve(outer.budgets, "out.other", 5) == 5
+    assert reserve(outer.budgets, "out.a", 2) == 2
+    tool = SweepExperiment("out.a", RandomOptimizer({"x": Uniform(0.0, 1.0)}), train=["true"]).tool("out.a", 2)
+    return SqliteStore.create(sweep_path(tmp_path, "out.a") / DATABASE, "out.a", tool.to_json())
+
+
+def test_max_trials_of_a_sweep_inside_keeps_to_the_budget(
+    tmp_path: Path, inside: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*words: str) -> tuple[int, str]:
+        code = main(["set", "out.a", *words, "--root", os.fspath(tmp_path)])
+        inside.refresh()
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    refused = (
+        "error: max_trials is 4, but of the budget of 8 trials of experiment out 3 are left for out.a; use 3 or less"
+    )
+    assert told("--max-trials", "4", "--max-parallel-jobs", "7") == (
+        2,
+        f"{refused}, or run the experiment with a larger budget\n",
+    )
+    assert (inside.state.config["max_trials"], inside.state.config["max_parallel_jobs"]) == (2, 1), "nothing is changed"
+    assert told("--max-trials", "3") == (0, "max_trials is 3\n")
+    assert inside.state.config["max_trials"] == 3
+    with pytest.raises(UserError, match="used up or reserved for 2 sweeps"):
+        reserve(around(tmp_path, "out.new"), "out.new", 1)
+    assert told("--max-trials", "1") == (0, "max_trials is 1\n")
+    assert reserve(around(tmp_path, "out.new"), "out.new", None) == 2, "what it gave up is for others"
+    assert told("--max-parallel-jobs", "7") == (0, "max_parallel_jobs is 7\n")
+    inside.close()
+
+
+async def test_max_trials_of_a_sweep_inside_is_refused_in_the_cockpit(
+    tmp_path: Path, inside: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    app = Cockpit(inside.path.parent, None, utf8=True)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.snapshot is not None, "the first snapshot")
+        await pilot.press("m", "backspace", "9", "enter")
+        await until(pilot, lambda: any("3 are left for out.a; use 3 or less" in each for each in toasts(app)), "a no")
+        assert app.steering.limit("max_trials") == 2, "as the sweep has it"
+        await pilot.press("ctrl+z")
+        await until(pilot, lambda: any("nothing to undo" in each for each in toasts(app)), "the refusal")
+        await pilot.press("m", "backspace", "3", "enter")
+        await until(pilot, lambda: app.snapshot is not None and app.snapshot.max_trials == 3, "the change")
+    inside.close()
 
 
 SCRIPT = """

@@ -306,6 +306,8 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.lay_out()
 
     def on_told(self, message: Told) -> None:
+        if message.refused is not None:
+            self.steering.refused(message.refused)
         text = wording.line(message.text)
         self.notify(text, severity="warning" if message.warning else "information", markup=False)
 

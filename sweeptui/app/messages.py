@@ -117,6 +117,8 @@ class Told(Message):
 
     text: str
     warning: bool = False
+    refused: int | None = None
+    """The number of the command that was refused, where one was."""
 
 
 @dataclass

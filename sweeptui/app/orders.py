@@ -85,7 +85,8 @@ class Orders:
         for change in changes:
             if change.kind == ChangeKind.COMMAND_FINISHED and change.data["id"] in self._asked:
                 self._asked.discard(change.data["id"])
-                self._post(Told(str(change.data["result"]), warning=change.data["state"] == "refused"))
+                refused = change.data["state"] == "refused"
+                self._post(Told(str(change.data["result"]), refused, change.data["id"] if refused else None))
 
     def have_applied(self) -> None:
         """Nobody runs the sweep: apply the commands to what it left running."""

@@ -134,6 +134,11 @@ class Steering:
         current = {SLOTS: snapshot.slots, TRIALS: snapshot.max_trials}
         self._limits = {key: value for key, value in self._limits.items() if current[key] != value}
 
+    def refused(self, number: int) -> None:
+        """A command was: there is nothing of it to take back, and limits are what the sweep says."""
+        self._given = [given for given in self._given if given.id != number]
+        self._limits.clear()
+
     def undo(self) -> None:
         """Take the last command back, where it can be."""
         app = self._app

@@ -42,12 +42,17 @@ class Commands:
         dispatcher: Dispatcher,
         cancel: Callable[[Job], None],
         reconsider: Callable[[], None],
+        allow_trials: Callable[[int], None],
     ) -> None:
-        """`reconsider` is called when what suggestions may know has changed: those that are prepared do not hold."""
+        """`reconsider` is called when what suggestions may know has changed: those that are prepared do not hold.
+
+        `allow_trials` is called with a new max_trials, and raises `UserError` where there may not be as many.
+        """
         self._store = store
         self._dispatcher = dispatcher
         self._cancel = cancel
         self._reconsider = reconsider
+        self._allow_trials = allow_trials
 
     def apply(
         self,
@@ -308,6 +313,8 @@ class Commands:
                 raise _RefusedError(f"{key} cannot be changed in a running sweep; max_trials and max_parallel_jobs can")
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise _RefusedError(f"{key} is {value!r}; it must be a whole number of at least 1")
+        if "max_trials" in args:
+            self._allow_trials(args["max_trials"])
         changed = tool.model_copy(update=args)
         tx.set_sweep(config={**config, **changed.to_json()})
         return changed

@@ -71,8 +71,12 @@ class Orchestrator:
         *,
         listener: Listener | None = None,
         search: bool = True,
+        allow_trials: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Without `search` only replicates are begun, and the sweep is then as far as it was."""
+        """Without `search` only replicates are begun, and the sweep is then as far as it was.
+
+        `allow_trials` is asked before `max_trials` is changed, and raises `UserError` where there may not be as many.
+        """
         self._store = store
         self._tool = tool
         self._files = files
@@ -100,7 +104,7 @@ class Orchestrator:
             else Curves(lambda number: store.scores(number, Stage.TRAIN)),
             objectives=tool.protein_config.objectives,
         )
-        self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider)
+        self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider, allow_trials)
         self._intents = Intents(store, files, self._suggestions, checkpoints)
         self._search = search
         self._before = Verdict(SweepStatus.INTERRUPTED, "validated; its search can go on")

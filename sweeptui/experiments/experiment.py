@@ -83,7 +83,7 @@ class _Told:
 
     def __init__(self, memory: StoreMemory, scope: Scope) -> None:
         self.memory, self.scope = memory, scope
-        self.folder = memory.folder
+        self.folder, self.paused_s = memory.folder, memory.paused_s
 
     def events(self) -> list[Event]:
         return self.memory.events()

@@ -19,12 +19,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeptui.budgets import release, reserve
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
-from sweeptui.experiments.budget import release, reserve
 from sweeptui.experiments.scope import current
 from sweeptui.launch import prepare
 from sweeptui.recipes.settings import parse_settings
@@ -74,13 +74,13 @@ class Sweeps:
             number = len(self.scores) + 1
             name = f"{self._name}-{number}"
             fields = {**self._tool, "sweep_name": name, "seed": self._tool.get("seed", 0) + number}
-            fields["max_trials"] = reserve(self._scope, name, fields["max_trials"])
+            fields["max_trials"] = reserve(self._scope.budgets, name, fields["max_trials"])
             if self._chained and self._last is not None:
                 fields["warm_start"] = self._last
             self._session = prepare(None, SweepTool.from_json(fields), self._scope.root, label="experiment")
             if self.asked_to_end or self._session.run().status is SweepStatus.INTERRUPTED:
                 return
-            release(self._scope, name)
+            release(self._scope.budgets, name)
             self.scores.append(self._best(self._session))
             self._last = name
             self._report(repeats)

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sweeptui.budgets import Budget
 from sweeptui.core.errors import UserError
 from sweeptui.core.experiments.running import STAGE
 from sweeptui.core.state import SweepStatus
@@ -43,6 +44,12 @@ class Scope:
     @property
     def depth(self) -> int:
         return 1 + (self.parent.depth if self.parent else 0)
+
+    @property
+    def budgets(self) -> list[Budget]:
+        """Of this experiment and those around it that have one, the outermost first."""
+        found = [] if self.parent is None else self.parent.budgets
+        return found if self.budget is None else [*found, Budget(self.root, self.name, self.budget)]
 
     def child_name(self) -> str:
         """The name of the next experiment in the stage that runs now: the same one after a crash."""

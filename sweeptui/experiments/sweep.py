@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from sweeptui.budgets import release, reserve
 from sweeptui.core.analysis.summary import best_trial, trial_json
 from sweeptui.core.config import ProteinConfig, SweepTool
 from sweeptui.core.errors import UserError, explain, shown
@@ -23,7 +24,6 @@ from sweeptui.core.experiments.contracts import Fields
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.template import literal
-from sweeptui.experiments.budget import release, reserve
 from sweeptui.experiments.experiment import watched
 from sweeptui.experiments.optimizers import Optimizer, ProteinOptimizer
 from sweeptui.experiments.scope import Scope, current
@@ -178,13 +178,14 @@ class SweepExperiment:
         if scope is not None:
             scope.check()
         self.tool(name, budget)  # what is wrong is found before anything is reserved
-        budget = reserve(scope, name or "", budget)
+        around = [] if scope is None else scope.budgets
+        budget = reserve(around, name or "", budget)
         try:
             found = self._searched(name, root, budget, watch)
         except Exception:
-            release(scope, name or "")
+            release(around, name or "")
             raise
-        release(scope, name or "")
+        release(around, name or "")
         if scope is not None:
             scope.tell(
                 f"{found['name']}: {found['status']} after {len(found['trials'])} trials, best {found['best_score']}"

@@ -8,9 +8,13 @@ import inspect
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
+
+LOOK_S = 0.1
+"""Between two looks at a clock that may stand still, at the least."""
+SOON_S = 0.001
 
 
 class StageTimeoutError(Exception):
@@ -21,75 +25,120 @@ class CancelledRunError(BaseException):
     """Whoever waited for this run has given up. Not an `Exception`: no stage is to go on after it."""
 
 
-def call_within(call: Callable[[], Any], timeout_s: float | None) -> Any:
+class Deadline:
+    """When a call's time is up, on a clock that stands still while it is paused."""
+
+    def __init__(self, timeout_s: float, paused_s: Callable[[], float]) -> None:
+        self._timeout_s, self._paused_s = timeout_s, paused_s
+        self._began, self._paused_before = time.monotonic(), paused_s()
+
+    def left(self) -> float:
+        """Seconds of running time; 0 or less once the time is up."""
+        paused = self._paused_s() - self._paused_before
+        return self._timeout_s - (time.monotonic() - self._began - paused)
+
+
+def call_within(call: Callable[[], Any], timeout_s: float | None, paused_s: Callable[[], float] = lambda: 0.0) -> Any:
     """Call a function, a coroutine function too, and give what it returns.
 
     Raises `StageTimeoutError` in the very line where it is when the time is up: in the main thread by a signal,
     which also ends a wait, in any other at the next step of Python's interpreter. A coroutine is cancelled.
+    `paused_s` tells for how long all this has been paused so far: that is no time of the call's.
     """
-    with _deadline(None if inspect.iscoroutinefunction(call) else timeout_s):
+    deadline = None if timeout_s is None else Deadline(timeout_s, paused_s)
+    with _interrupted(None if inspect.iscoroutinefunction(call) else deadline):
         result = call()
     if not inspect.isawaitable(result):
         return result
+    return asyncio.run(_awaited(result, deadline))
 
+
+async def _awaited(result: Awaitable[Any], deadline: Deadline | None) -> Any:
     async def awaited() -> Any:
         return await result
 
+    task = asyncio.ensure_future(awaited())
     try:
-        return asyncio.run(asyncio.wait_for(awaited(), timeout_s))
-    except TimeoutError:
-        raise StageTimeoutError from None
+        left = None
+        while deadline is None or (left := deadline.left()) > 0:
+            if (await asyncio.wait({task}, timeout=None if left is None else _again_in(left)))[0]:
+                return task.result()
+        raise StageTimeoutError
+    finally:
+        if task.cancel():
+            await asyncio.wait({task})
+
+
+def _again_in(left: float) -> float:
+    """When to look again at what is left: while it is paused that stays as it is, however little it is."""
+    return max(left, LOOK_S)
 
 
 @contextmanager
-def _deadline(timeout_s: float | None) -> Iterator[None]:
-    if timeout_s is None:
+def _interrupted(deadline: Deadline | None) -> Iterator[None]:
+    if deadline is None:
         yield
     elif threading.current_thread() is threading.main_thread():
-        with _by_signal(timeout_s):
+        with _by_signal(deadline):
             yield
     else:
-        with _by_thread(timeout_s):
+        with _by_thread(deadline):
             yield
+
+
+_DEADLINES: list[Deadline] = []
+"""Of the stages that run in the main thread, each inside the one before."""
 
 
 @contextmanager
-def _by_signal(timeout_s: float) -> Iterator[None]:
-    def ring(*_: object) -> NoReturn:
-        raise StageTimeoutError
+def _by_signal(deadline: Deadline) -> Iterator[None]:
+    def ring(*_: object) -> None:
+        if any(each.left() <= 0 for each in _DEADLINES):
+            raise StageTimeoutError
+        _set_alarm()
 
     before = signal.signal(signal.SIGALRM, ring)
+    foreign = 0.0 if _DEADLINES else signal.getitimer(signal.ITIMER_REAL)[0]  # somebody else's alarm goes off later
     began = time.monotonic()
-    outer = signal.getitimer(signal.ITIMER_REAL)[0]  # the time that a stage around this one has left; 0 where none is
+    _DEADLINES.append(deadline)
     try:
-        signal.setitimer(signal.ITIMER_REAL, min(timeout_s, outer or timeout_s))
+        _set_alarm()
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        _DEADLINES.pop()
         signal.signal(signal.SIGALRM, before)
-        if outer:
-            signal.setitimer(signal.ITIMER_REAL, max(outer - (time.monotonic() - began), 0.001))
+        if _DEADLINES:
+            _set_alarm()
+        elif foreign:
+            signal.setitimer(signal.ITIMER_REAL, max(foreign - (time.monotonic() - began), SOON_S))
+
+
+def _set_alarm() -> None:
+    """For the first of the deadlines."""
+    left = min(each.left() for each in _DEADLINES)
+    signal.setitimer(signal.ITIMER_REAL, _again_in(left) if left > 0 else SOON_S)
 
 
 @contextmanager
-def _by_thread(timeout_s: float) -> Iterator[None]:
+def _by_thread(deadline: Deadline) -> Iterator[None]:
     thread = threading.get_ident()
-    lock, over = threading.Lock(), False
+    lock, over = threading.Lock(), threading.Event()
 
-    def ring() -> None:
+    def watch() -> None:
+        while (left := deadline.left()) > 0:
+            if over.wait(_again_in(left)):
+                return
         with lock:
-            if not over:
+            if not over.is_set():
                 raise_in(thread, StageTimeoutError)
 
-    timer = threading.Timer(timeout_s, ring)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=watch, name="deadline", daemon=True).start()
     try:
         yield
     finally:
         with lock:
-            over = True
-        timer.cancel()
+            over.set()
 
 
 def raise_in(thread: int, error: type[BaseException]) -> None:

@@ -50,6 +50,11 @@ class Memory(Protocol):
     folder: Path | None
     """For files: profiles, cached outputs."""
 
+    @property
+    def paused_s(self) -> Callable[[], float] | None:
+        """Tells for how many seconds users have paused this run so far; None where it cannot be paused."""
+        ...
+
     def events(self) -> list[Event]: ...
 
     def record(self, event: Event) -> None: ...
@@ -59,6 +64,7 @@ class Forgetful:
     """Keeps events as long as the process lives."""
 
     folder: Path | None = None
+    paused_s = None
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -92,6 +98,9 @@ class StoreMemory:
         self._asked = queue.SimpleQueue()
         opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._lost: BaseException | None = None
+        self._looked_at = time.monotonic()
+        self._pauses: tuple[float, float | None] = (0.0, None)
+        """Seconds of the pauses that are over, and when the one that holds was begun."""
         self._thread = threading.Thread(target=self._serve, args=(name, label, opened), name="memory", daemon=True)
         self._thread.start()
         if (error := opened.get()) is not None:
@@ -126,6 +135,26 @@ class StoreMemory:
             _refuse_if_paused(store)
 
         self._once_it_goes_on(look)
+
+    def paused_s(self) -> float:
+        """For how long users have paused this run since it was opened.
+
+        A pause, and its end, count from the last look at the store: at most a heartbeat too soon, never too late.
+        """
+        with contextlib.suppress(UserError):
+            self._ask(_hear)
+        before, since = self._pauses
+        return before + (time.monotonic() - since if since is not None else 0.0)
+
+    def _note_pause(self, store: SqliteStore) -> None:
+        now = time.monotonic()
+        before, since = self._pauses
+        paused = store.state.status is SweepStatus.PAUSED
+        if paused and since is None:
+            self._pauses = (before, self._looked_at)
+        elif not paused and since is not None:
+            self._pauses = (before + now - since, None)
+        self._looked_at = now
 
     def _once_it_goes_on(self, what: Callable[[SqliteStore], Any]) -> None:
         told = False
@@ -202,9 +231,11 @@ class StoreMemory:
         with contextlib.closing(store):
             for what, answer in self._requests(store):
                 try:
-                    answer.put((what(store), None))
+                    result, failed = what(store), None
                 except BaseException as error:  # noqa: BLE001 - it is raised in the thread that asked
-                    answer.put((None, error))
+                    result, failed = None, error
+                self._note_pause(store)
+                answer.put((result, failed))
             with contextlib.suppress(UserError):
                 store.release_lease()
 
@@ -220,6 +251,7 @@ class StoreMemory:
                     pass
                 except UserError as error:  # said at the next record, which then writes nothing
                     self._lost = error
+                self._note_pause(store)
                 continue
             if asked is None:
                 return

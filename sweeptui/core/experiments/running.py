@@ -27,6 +27,9 @@ _NO_OUTPUT = object()
 STAGE: ContextVar[str] = ContextVar("sweeptui_stage", default="")
 """The path of the stage that runs now, for what is run inside of it."""
 
+_PAUSED_S: ContextVar[Callable[[], float]] = ContextVar("sweeptui_paused_s", default=lambda: 0.0)
+"""For how long the run has been paused that a stage belongs to, for the pipelines that it runs by itself."""
+
 
 class StageError(UserError):
     """A stage failed for good. Its cause is the error of the last attempt."""
@@ -193,10 +196,13 @@ class Runner:
             return stage.call(*args, **named)
 
         token = STAGE.set(path)
+        clock = self.memory.paused_s or _PAUSED_S.get()
+        paused = _PAUSED_S.set(clock)
         try:
             wanted = self._profiled(path, call) if self._wants_profile(stage) else call
-            output = call_within(wanted, stage.hooks.timeout)
+            output = call_within(wanted, stage.hooks.timeout, clock)
         finally:
+            _PAUSED_S.reset(paused)
             STAGE.reset(token)
         outputs = stage.contract.accept(output, self._types)
         if stage.hooks.validate is not None:

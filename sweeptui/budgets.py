@@ -15,55 +15,97 @@ from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.errors import UserError
 from sweeptui.core.stores.sqlite import SqliteStore
-from sweeptui.folders import DATABASE, EXPERIMENT_DATABASE, sweep_names, sweep_path
+from sweeptui.families import parents
+from sweeptui.folders import DATABASE, EXPERIMENT_DATABASE, experiment_names, sweep_names, sweep_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sweeptui.core.stores.sqlite import Transaction
-    from sweeptui.experiments.scope import Scope
 
 RESERVED, RELEASED = "budget.reserved", "budget.released"
 """Kinds of journal rows."""
 ACTOR = "budget"
 
 
-def reserve(scope: Scope | None, name: str, wanted: int | None) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What all sweeps inside an experiment may make together."""
+
+    root: Path
+    experiment: str
+    trials: int
+
+
+def reserve(around: Sequence[Budget], name: str, wanted: int | None) -> int | None:
     """How many trials the sweep called `name` may make, which asks for `wanted`; None for no limit.
 
-    One that goes on gets what it got before, unless it asks for something else or a budget has changed since. Raises
-    `UserError` where nothing is left.
+    `around` are the budgets of the experiments that it is inside of, the outermost first. One that goes on gets what it
+    got before, unless it asks for something else or a budget has changed since. Raises `UserError` where nothing is
+    left.
     """
-    around = _budgeted(scope)
     if not around:
         return wanted
     with _ledgers(around) as ledgers:
         lefts = [ledger.left(name) for ledger in ledgers]
         if min(lefts) == 0:
             short = ledgers[lefts.index(0)]
-            raise UserError(f"experiment {short.scope.name}: {short.why_nothing_is_left(name)}")
+            raise UserError(f"experiment {short.budget.experiment}: {short.why_nothing_is_left(name)}")
         given = min(lefts) if wanted is None else min(wanted, *lefts)
         before = [ledger.given_before(name, wanted) for ledger in ledgers]
         given = min(given, *(each for each in before if each is not None)) if None not in before else given
         for ledger in ledgers:
-            asked = {"wanted": wanted, "budget": ledger.scope.budget}
-            ledger.write(RESERVED, {"sweep": name, "trials": given, **asked, **_within_trial()})
+            ledger.reserve(name, given, wanted)
     return given
 
 
-def release(scope: Scope | None, name: str) -> None:
+def change(around: Sequence[Budget], name: str, trials: int) -> None:
+    """The sweep called `name` is to make so many trials in all: reserve that, and no more than that.
+
+    Raises `UserError` where it is more than a budget has left; nothing is changed then.
+    """
+    if not around:
+        return
+    with _ledgers(around) as ledgers:
+        lefts = [ledger.left(name) for ledger in ledgers]
+        if trials > min(lefts):
+            short, left = ledgers[lefts.index(min(lefts))].budget, min(lefts)
+            use = f"use {left} or less" if left else "leave it as it is"
+            raise UserError(
+                f"max_trials is {trials}, but of the budget of {short.trials} trials of experiment {short.experiment}"
+                f" {left} are left for {name}; {use}, or run the experiment with a larger budget"
+            )
+        for ledger in ledgers:
+            ledger.reserve(name, trials, trials)
+
+
+def release(around: Sequence[Budget], name: str) -> None:
     """The sweep called `name` is over: what it has not used is for others."""
-    if around := _budgeted(scope):
+    if around:
         with _ledgers(around) as ledgers:
             for ledger in ledgers:
                 ledger.write(RELEASED, {"sweep": name})
+
+
+def around(root: Path, name: str) -> list[Budget]:
+    """The budgets of the experiments that a sweep lies inside of, as they lie there; the outermost first."""
+    inside = parents([*sweep_names(root), name], experiment_names(root))
+    found: list[Budget] = []
+    while name := inside.get(name, ""):
+        path = sweep_path(root, name) / EXPERIMENT_DATABASE
+        if path.is_file():
+            with contextlib.closing(SqliteStore.open(path, readonly=True)) as store:
+                trials = store.state.config.get("budget")
+            if isinstance(trials, int):
+                found.insert(0, Budget(root, name, trials))
+    return found
 
 
 @dataclass
 class _Ledger:
     """What is reserved of one experiment's budget, as this transaction sees it."""
 
-    scope: Scope
+    budget: Budget
     store: SqliteStore
     tx: Transaction
 
@@ -77,17 +119,21 @@ class _Ledger:
             elif change.kind == RELEASED:
                 self._released.add(change.data["sweep"])
 
+    def reserve(self, name: str, trials: int, wanted: int | None) -> None:
+        asked = {"wanted": wanted, "budget": self.budget.trials}
+        self.write(RESERVED, {"sweep": name, "trials": trials, **asked, **_within_trial()})
+
     def write(self, kind: str, data: Mapping[str, Any]) -> None:
         self.tx.note(kind, data)
 
     def left(self, beside: str) -> int:
         """What the sweeps inside have neither used nor reserved, but for `beside`."""
-        return max(0, (self.scope.budget or 0) - sum(self._taken(beside).values()))
+        return max(0, self.budget.trials - sum(self._taken(beside).values()))
 
     def given_before(self, name: str, wanted: int | None) -> int | None:
         """What a sweep was given when it asked for the same of the same budget; None where it did not."""
         before = self._newest.get(name)
-        if before is None or (before["wanted"], before["budget"]) != (wanted, self.scope.budget):
+        if before is None or (before["wanted"], before["budget"]) != (wanted, self.budget.trials):
             return None
         return int(before["trials"])
 
@@ -97,9 +143,9 @@ class _Ledger:
         return f"its budget is used up{others}; run it with a larger one to go on"
 
     def _taken(self, beside: str) -> dict[str, int]:
-        inside = {name for name in sweep_names(self.scope.root) if name.startswith(f"{self.scope.name}.")}
+        inside = {name for name in sweep_names(self.budget.root) if name.startswith(f"{self.budget.experiment}.")}
         return {
-            name: max(_trials(self.scope.root, name), self._reserved(name))
+            name: max(_trials(self.budget.root, name), self._reserved(name))
             for name in inside | self._newest.keys()
             if name != beside
         }
@@ -109,31 +155,21 @@ class _Ledger:
         newest = self._newest.get(name)
         if newest is None or name in self._released:
             return 0
-        if "trial" in newest and _is_over(self.scope.root, newest["in"], newest["trial"]):
+        if "trial" in newest and _is_over(self.budget.root, newest["in"], newest["trial"]):
             return 0
         return int(newest["trials"])
 
 
 @contextlib.contextmanager
-def _ledgers(scopes: list[Scope]) -> Iterator[list[_Ledger]]:
+def _ledgers(budgets: Sequence[Budget]) -> Iterator[list[_Ledger]]:
     """All of them at once, and nobody else meanwhile: the outermost first, as everybody takes them."""
     with contextlib.ExitStack() as stack:
         found = []
-        for scope in scopes:
-            path = sweep_path(scope.root, scope.name) / EXPERIMENT_DATABASE
+        for budget in budgets:
+            path = sweep_path(budget.root, budget.experiment) / EXPERIMENT_DATABASE
             store = stack.enter_context(contextlib.closing(SqliteStore.open(path)))
-            found.append(_Ledger(scope, store, stack.enter_context(store.transaction(ACTOR))))
+            found.append(_Ledger(budget, store, stack.enter_context(store.transaction(ACTOR))))
         yield found
-
-
-def _budgeted(scope: Scope | None) -> list[Scope]:
-    """The experiments around that have a budget, the outermost first."""
-    found: list[Scope] = []
-    while scope is not None:
-        if scope.budget is not None:
-            found.insert(0, scope)
-        scope = scope.parent
-    return found
 
 
 def _within_trial() -> dict[str, Any]:
