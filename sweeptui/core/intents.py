@@ -81,7 +81,8 @@ class Intents:
             suggestion = self._suggestions.next(number)
             if suggestion is None:
                 break
-            trial = tx.create_trial(suggestion.params, trial_seed(tool.seed, number), suggestion.provenance)
+            provenance = self._suggestions.provenance(suggestion)
+            trial = tx.create_trial(suggestion.params, trial_seed(tool.seed, number), provenance)
             jobs.append(self._job(tx, tool, trial.number, known_ends=ended, queued_at=tx.now))
         return jobs
 

@@ -92,17 +92,17 @@ class Orchestrator:
         self._views = Views(store, scheduler, checkpoints, tool.protein_config.goal)
         config = store.state.config
         self._retention = Retention(checkpoints, self._views.needs_checkpoint)
+        # What an evaluation found is no point of the training's curve, and a curve is of one metric.
+        curved = not (tool.has_eval or tool.protein_config.metrics)
         self._suggestions = Suggestions(
             optimizer,
             ahead=self._ahead(),
             fits=_fits(tool, config),
             prior=warmstart.observations(config),
             fidelity=self._views.fidelity,
-            # What an evaluation found is no point of the training's curve, and a curve is of one metric.
-            curves=None
-            if tool.has_eval or tool.protein_config.metrics
-            else Curves(lambda number: store.scores(number, Stage.TRAIN)),
+            curves=Curves(lambda number: store.scores(number, Stage.TRAIN)) if curved else None,
             objectives=tool.protein_config.objectives,
+            underway=self._views.underway if curved else None,
         )
         self._commands = Commands(store, dispatcher, self._jobs.cancel, self._suggestions.reconsider, allow_trials)
         self._intents = Intents(store, files, self._suggestions, checkpoints)

@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sweeptui.core.objectives import Objective, Objectives, values_of
 from sweeptui.core.optimizers.base import FailedTrial, History, PendingTrial, Suggestion
 from sweeptui.core.trial import FailureKind, Observation, Trial, TrialStatus
+from sweeptui.core.underway import KNOWN_REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sweeptui.core.curves import Curves
     from sweeptui.core.optimizers.service import OptimizerService
+    from sweeptui.core.underway import Underway
 
 T = TypeVar("T")
 Fidelity = Callable[[Trial], float]
@@ -95,13 +97,16 @@ def history(
     fidelity: Fidelity = reported_share,
     curves: Curves | None = None,
     objectives: Objectives = ONE,
+    underway: Underway | None = None,
+    reports: int = 0,
 ) -> History:
     """What the suggestion for trial number `before` may know: the first `known` trials to end.
 
     `prepared` are suggestions below `before` that no trial was made of yet. Trials that `fits` refuses are left out,
     and so are replicates: they would make one configuration look searched often, and say nothing of another. A trial
     without a cost is taken to cost the median of the others, 1 where none has any. `prior` are another sweep's;
-    `curves` are read where some trial is not complete.
+    `curves` are read where some trial is not complete. Of the trials that had not ended, those reports are known that
+    are numbered up to `reports`, where there is an `underway`.
     """
 
     def ended(trial: Trial) -> bool:
@@ -137,8 +142,15 @@ def history(
     def pending() -> list[PendingTrial]:
         return [PendingTrial(trial.number, trial.params) for trial in relevant() if not ended(trial)] + list(prepared)
 
+    def running() -> list[Observation]:
+        if underway is None or not reports:
+            return []
+        wholes = [item.cost / item.fidelity for _, item in ended_well if item.fidelity > 0]
+        waiting = [trial for trial in relevant() if not ended(trial)]
+        return underway.observations(waiting, reports, statistics.median(wholes) if wholes else 1.0)
+
     points = _Lazy(lambda: [] if curves is None else curves.of(ended_well))
-    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending), points, prior)
+    return History(_Lazy(observations), _Lazy(failures), _Lazy(pending), points, prior, _Lazy(running))
 
 
 class Suggestions:
@@ -154,10 +166,12 @@ class Suggestions:
         fidelity: Fidelity = reported_share,
         curves: Curves | None = None,
         objectives: Objectives = ONE,
+        underway: Underway | None = None,
     ) -> None:
         self._service = service
         self._prior = prior
         self._curves = curves
+        self._underway = underway
         self._ahead = ahead
         self._fits = fits
         self._objectives = objectives
@@ -201,21 +215,38 @@ class Suggestions:
             if not wanted or self._ready:
                 return
             known = ended
+            reports = self._underway.last if self._underway is not None else 0
         else:
             basis = number - self._ahead
             if basis > last:
                 return
             known = trials[basis].known_ends if basis in trials else 0
+            reports = self._underway.known_to(trials, basis) if self._underway is not None else 0
         prepared = [PendingTrial(n, item.params) for n, item in self._ready]
         self._requested = number
         told = history(
-            trials, number, known, prepared, self._fits, self._prior, self._fidelity, self._curves, self._objectives
+            trials,
+            number,
+            known,
+            prepared,
+            self._fits,
+            self._prior,
+            self._fidelity,
+            self._curves,
+            self._objectives,
+            self._underway,
+            reports,
         )
         self._service.request(told, number, 1)
 
     def next(self, number: int) -> Suggestion | None:
         """The suggestion for trial `number` if it is ready; it stays until `taken`."""
         return next((item for n, item in self._ready if n == number), None)
+
+    def provenance(self, suggestion: Suggestion) -> dict[str, Any]:
+        """What is stored with the trial that is made of it now: with what later suggestions may know."""
+        known = {} if self._underway is None else {KNOWN_REPORTS: self._underway.last}
+        return {**suggestion.provenance, **known}
 
     def configure(self, ahead: int) -> None:
         """Prepare so many from now on, as a sweep that is resumed now would."""

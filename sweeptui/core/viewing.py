@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweeptui.core.flow import Flow
-from sweeptui.core.schedulers.base import Action, Fork, Promote, View, launches
+from sweeptui.core.schedulers.base import Action, Fork, Promote, Scheduler, View, launches
 from sweeptui.core.schedulers.rungs import Rungs
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.trial import TrialStatus
+from sweeptui.core.underway import Underway
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sweeptui.core.checkpoints import Checkpoints
     from sweeptui.core.config import SweepTool
-    from sweeptui.core.schedulers.base import Scheduler
     from sweeptui.core.state import Change
     from sweeptui.core.stores.sqlite import SqliteStore
     from sweeptui.core.trial import Trial
@@ -98,6 +98,16 @@ class Views:
             return 1.0
         reached = None if self._rungs is None else self._rungs.reached(trial.number)
         return self._scheduler.fidelity(trial, reached)
+
+    @property
+    def underway(self) -> Underway | None:
+        """The reports of what trains; None where the scheduler does not say what shares they are of."""
+        if type(self._scheduler).share is Scheduler.share:
+            return None
+        return Underway(self._store.newest_point, self._scheduler.share, self._last_report)
+
+    def _last_report(self) -> int:
+        return 0 if self._rungs is None else self._rungs.last_order
 
     def needs_checkpoint(self, trial: Trial) -> bool:
         """Whether another training may still go on from a trial that has ended."""

@@ -18,6 +18,7 @@ from sweeptui.core.state import SweepState
 from sweeptui.core.stores.rows import ScoreRow
 from sweeptui.core.suggesting import history
 from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Point, Stage, Trial, TrialStatus
+from sweeptui.core.underway import Underway
 
 if TYPE_CHECKING:
     from sweeptui.core.optimizers.base import Optimizer
@@ -106,6 +107,8 @@ class Simulator:
         self._learning_curves = Curves(lambda number: self._scores.get(number, ()))
         self.points: list[Point] = []
         """All reports, in their order."""
+        self._newest: dict[int, Point] = {}
+        self._underway = Underway(lambda number, _: self._newest.get(number), scheduler.share, lambda: len(self.points))
 
     def run(self, *, max_time_s: float | None = None, max_epochs: int | None = None) -> Outcome:
         """Go on until the scheduler has nothing more to do, or the time or the epochs are used up."""
@@ -224,7 +227,13 @@ class Simulator:
     def _create(self) -> bool:
         number = self.state.last_trial + 1
         known = history(
-            self.state.trials, number, self.state.ended, fidelity=self.fidelity, curves=self._learning_curves
+            self.state.trials,
+            number,
+            self.state.ended,
+            fidelity=self.fidelity,
+            curves=self._learning_curves,
+            underway=self._underway,
+            reports=len(self.points),
         )
         suggested = self.optimizer.suggest(known, number, 1)
         if not suggested:
@@ -275,6 +284,7 @@ class Simulator:
         self.state.put_trial(trial)
         point = Point(len(self.points) + 1, trial.number, job.id, trial.step, trial.total_steps, score, cost)
         self.points.append(point)
+        self._newest[trial.number] = point
         row = ScoreRow(point.order, job.id, self.now_s, trial.step, score)
         self._scores.setdefault(trial.number, []).append(row)
         if self.outcome.rungs is not None:

@@ -10,12 +10,13 @@ from sweeptui.app.parameters import configuration, difference, value_text
 from sweeptui.app.plot import curves, order
 from sweeptui.app.plot.chart import picture
 from sweeptui.app.screens.lines import Line, Section, beside, chart, fields, line, said, width_of, wrapped
+from sweeptui.core.underway import KNOWN_REPORTS
 
 if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.trial import Trial
 
-LINEAGE = ("parent", "generation", "mutation", "checkpoint", "cost")
+LINEAGE = ("parent", "generation", "mutation", "checkpoint", "cost", KNOWN_REPORTS)
 """Of a provenance: what the lineage shows, and what only the engine needs."""
 SPREAD = 3.0
 """The strip of a prediction reaches so many standard deviations to either side."""

@@ -46,6 +46,9 @@ class History:
     prior: Sequence[Observation] = ()
     """Of the sweep that this one was warm-started from, as points of this space, numbered below 0. How far they hold
     here is for the optimizer to find out; one that cannot may leave them out."""
+    running: Sequence[Observation] = ()
+    """What trials in `pending` have reported last, at the share of the training that they had by then: only where a
+    scheduler compares trainings by their reports. One that cannot learn from part of a training leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,16 @@ def request_line(request_id: int, history: History, first_number: int, n: int) -
     Put together trial by trial: one call of the JSON encoder on 10,000 trials would hold the interpreter's lock, and
     so the sweep's loop, for tens of milliseconds.
     """
-    observations, curves, prior = (
+    observations, curves, prior, running = (
         ",".join(json.dumps([o.number, dict(o.params), o.score, o.cost, o.fidelity, o.scores]) for o in part)
-        for part in (history.observations, history.curves, history.prior)
+        for part in (history.observations, history.curves, history.prior, history.running)
     )
     failures = ",".join(json.dumps([f.number, dict(f.params), f.kind]) for f in history.failures)
     pending = ",".join(json.dumps([p.number, dict(p.params)]) for p in history.pending)
     return (
         f'{{"id": {request_id}, "first_number": {first_number}, "n": {n}, "history": '
         f'{{"observations": [{observations}], "failures": [{failures}], "pending": [{pending}], '
-        f'"curves": [{curves}], "prior": [{prior}]}}}}\n'
+        f'"curves": [{curves}], "prior": [{prior}], "running": [{running}]}}}}\n'
     ).encode()
 
 
@@ -38,6 +38,7 @@ def history_from_json(data: Mapping[str, Any]) -> History:
         pending=tuple(PendingTrial(*item) for item in data["pending"]),
         curves=tuple(_observation(item) for item in data["curves"]),
         prior=tuple(_observation(item) for item in data["prior"]),
+        running=tuple(_observation(item) for item in data["running"]),
     )
 
 

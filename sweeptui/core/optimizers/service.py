@@ -139,6 +139,7 @@ class OptimizerService:
                 tuple(history.pending),
                 tuple(history.curves),
                 tuple(history.prior),
+                tuple(history.running),
             )
             self._requests.put(replace(request, history=listed))
 

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from sweeptui.core.fields import AtLeastOne, Positive, Real, mistakes
 from sweeptui.core.schedulers.base import Action, Promote, Scheduler, Stop, View, launches
 from sweeptui.core.schedulers.rungs import Entry, Plan, Resource, Rung, Rungs
-from sweeptui.core.trial import Trial, TrialStatus
+from sweeptui.core.trial import Point, Trial, TrialStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,13 @@ class ASHAScheduler(Halving):
     def plan(self, goal: str) -> Plan:
         del goal
         return Plan(Resource(self.resource), self._levels_of, self.keeps, self.max_epochs)
+
+    def share(self, trial: Trial, point: Point) -> float | None:
+        """From its first rung on: before that a score says little."""
+        reached = self.plan("").epochs(point)
+        if reached is None or reached < self._levels_of(trial)[1][0]:
+            return None
+        return min(1.0, reached / self.max_epochs)
 
     def decide(self, view: View) -> list[Action]:
         assert view.rungs is not None

@@ -12,6 +12,7 @@ from sweeptui.core.trial import Job, Params, Stage, Trial, TrialStatus
 if TYPE_CHECKING:
     from sweeptui.core.schedulers.rungs import Plan, Rungs
     from sweeptui.core.space import Space
+    from sweeptui.core.trial import Point
 
 
 def _uncommitted(_: Trial) -> bool:
@@ -178,6 +179,14 @@ class Scheduler(Model):
         """
         del reached
         return min(1.0, trial.step / trial.total_steps) if trial.step is not None and trial.total_steps else 1.0
+
+    def share(self, trial: Trial, point: Point) -> float | None:
+        """The share of a whole training that a training has had by one of its reports, above 0 and at most 1.
+
+        None where the report is none to learn from yet: always, for a scheduler that does not compare trainings.
+        """
+        del trial, point
+        return None
 
     def suggest_ahead(self, max_parallel_jobs: int) -> int:
         """Suggestions prepared before a slot is free; 0 has each know every result that is due."""

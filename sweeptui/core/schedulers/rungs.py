@@ -44,6 +44,12 @@ class Plan:
     max_epochs: float = 100.0
     """The whole training, for `Resource.PROGRESS`."""
 
+    def epochs(self, point: Point) -> float | None:
+        """How much training a report tells of, for `Resource.PROGRESS` and `Resource.STEP`."""
+        if self.resource is Resource.PROGRESS and point.step is not None and point.total_steps:
+            return self.max_epochs * point.step / point.total_steps
+        return point.step
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -180,14 +186,10 @@ class Rungs:
         match self.plan.resource:
             case Resource.COST:
                 return point.cost
-            case Resource.STEP:
-                return point.step
             case Resource.REPORTS:
                 if not math.isfinite(point.score):
                     return None
                 life = (trial.number, point.job > trial.requeued_after_job)
                 self._counts[life] = self._counts.get(life, 0) + 1
                 return float(self._counts[life])
-        if point.step is not None and point.total_steps:
-            return self.plan.max_epochs * point.step / point.total_steps
-        return point.step
+        return self.plan.epochs(point)

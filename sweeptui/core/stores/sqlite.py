@@ -197,6 +197,16 @@ class SqliteStore:
         )
         return [point_from(row) for row in rows]
 
+    def newest_point(self, trial: int, up_to: int) -> Point | None:
+        """The newest score that a trial's training has reported, of the reports numbered up to `up_to`."""
+        rows = self._rows(
+            SELECT_POINTS + " WHERE trial = ? AND stage = ? AND id <= ? AND score IS NOT NULL ORDER BY id DESC LIMIT 1",
+            trial,
+            Stage.TRAIN,
+            up_to,
+        )
+        return point_from(rows[0]) if rows else None
+
     def journal(self, after: int = 0, limit: int | None = None) -> list[Change]:
         """The journal rows with `seq > after`, at most `limit`."""
         rows = self._rows(SELECT_JOURNAL + " WHERE seq > ? ORDER BY seq LIMIT ?", after, -1 if limit is None else limit)

@@ -75,15 +75,19 @@ class Turn(ABC, Generic[Models]):
         observed = _inside(space, history.observations)
         failed = _inside(space, history.failures)
         waiting = _inside(space, history.pending)
+        running = [observation for observation in _inside(space, history.running) if self._usable(observation)]
         self._prior = [observation for observation in _inside(space, history.prior) if self._usable(observation)]
         tried = [*(o.params for o in observed), *(f.params for f in failed), *(w.params for w in waiting)]
         self._used = {configuration_key(space, params) for params in tried}
-        self._observations = [observation for observation in observed if self._usable(observation)]
+        finished = [observation for observation in observed if self._usable(observation)]
+        self._observations = sorted([*finished, *running], key=lambda o: o.number)
         curves = [point for point in _inside(space, history.curves) if self._usable(point)]
         self._rows = [*self._prior, *sorted([*self._observations, *curves], key=lambda o: (o.number, -o.fidelity))]
         """What the models learn from."""
         self._failed = self._points([trial.params for trial in failed])
-        pending = [trial.params for trial in waiting]
+        # What has reported is known in part, and nothing needs to be believed of it.
+        known = {observation.number for observation in running}
+        pending = [trial.params for trial in waiting if trial.number not in known]
         self._running = [configuration_key(space, params) for params in pending]
         self._unbelieved = self._points(pending)
         self._trials = len(self._observations)
