@@ -46,6 +46,9 @@ SMOOTH_TRIED = 2
 """Of the shapes best explained with the Matern kernel: those that the smoother kernel is tried on."""
 BENT_TRIED = 1
 """Of the best explained with straight axes: those that bent ones are tried on."""
+BENT_COST = 0.5
+"""Of each axis that may be bent, in nats of evidence: about the share of what is believed of its a and b that the data
+rule out. Without it, bent axes would explain anything a little better."""
 TEMPERATURE = 3.0
 MAX_EXPLANATIONS = 4
 MIN_WEIGHT = 0.05
@@ -260,6 +263,7 @@ def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = N
             None if shares is None else shares[learnt],
             axes.numeric_features if bent else None,
         )
+        evidence -= BENT_COST * axes.count * bent
         return evidence + warped.log_density * len(learnt) / len(scores), warped, kernel, found
 
     fits = sorted((tried(warped, Matern) for warped in warps(scores)), key=lambda each: -each[0])
