@@ -13,8 +13,10 @@ from app_sweep import Sweep
 from commandline import Project
 from test_app_cockpit import cockpit, screen, until
 
+from sweeptui.core.errors import UserError
 from sweeptui.core.stagewords import words_of
 from sweeptui.core.trial import Stage, TrialStatus
+from sweeptui.recipes.find import find_recipe
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "stages.yaml"
 STAGES = ["data", "train", "eval-arena-basic", "eval-arena-combat", "eval-navigation", "export"]
@@ -61,7 +63,41 @@ def test_a_wrong_stage_is_named_and_nothing_is_run(project: Project) -> None:
     for how in ("--dry-run", "--headless"):
         said = project.error("stages.yaml", how)
         assert said.endswith("stage 'train' takes 'epochs' as str, but it is int; change one")
+        line = wrong[: wrong.index("takes: {epochs: str}")].count("\n") + 1
+        assert said.startswith(f"error: stages.yaml, line {line}: stages do not fit together: ")
     assert not project.written()
+
+
+@pytest.mark.parametrize(
+    ("stages", "line", "said"),
+    [
+        ("[train, {name: a, command: 'true', takes: {row: int}}]", 2, "stage 'a' reads 'row', which nothing before it"),
+        (
+            "\n- {name: d, command: 'true', gives: {n: int}}\n- train\n- name: a\n  command: 'true'\n  takes:\n"
+            "    n: int\n    row: int",
+            9,
+            "stage 'a' reads 'row', which nothing before it gives",
+        ),
+        (
+            "\n- {name: a, command: 'true', gives: {row: int}, may_fail: true}\n- name: train\n  takes: {row: int}",
+            5,
+            "stage 'train' takes 'row', which only stage 'a' gives, and that may fail; remove its may_fail",
+        ),
+        (
+            "\n- train\n- eval\n- name: a\n  command: 'true'\n  takes: {row: int}",
+            7,
+            "stage 'a' reads 'row', which nothing before it gives",
+        ),
+    ],
+)
+def test_a_contract_that_does_not_hold_has_its_line(tmp_path: Path, stages: str, line: int, said: str) -> None:
+    rest = "protein_config: {metric: m, parameters: {x: {min: 0.0, max: 1.0}}}\neval_command: 'true {simulation}'\n"
+    more = "evaluation_simulations: [{name: a}, {name: b}]\n" if "eval" in stages else ""
+    rest = rest if more else rest.partition("eval_command")[0]
+    (tmp_path / "r.yaml").write_text(f"train_command: 'true {{p:x}}'\nstages: {stages}\n{rest}{more}")
+    with pytest.raises(UserError) as error:
+        find_recipe("r.yaml", tmp_path).build({})
+    assert str(error.value).startswith(f"r.yaml, line {line}: stages do not fit together: {said}")
 
 
 def test_what_a_trial_does_has_a_word() -> None:
