@@ -13,9 +13,10 @@ from app_sweep import Sweep
 from commandline import Project
 from test_app_cockpit import cockpit, screen, until
 
+from sweeptui.cli import main
 from sweeptui.core.errors import UserError
 from sweeptui.core.stagewords import words_of
-from sweeptui.core.trial import Stage, TrialStatus
+from sweeptui.core.trial import JobOutcome, JobState, Stage, TrialStatus
 from sweeptui.recipes.find import find_recipe
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "stages.yaml"
@@ -109,6 +110,76 @@ def test_what_a_trial_does_has_a_word() -> None:
     }
     assert words_of({}) == {}
     assert words_of({**CONFIG, "stages": [], "eval_command": ["evaluate", "{simulations_json}"]}) == {}
+
+
+ROUNDS: dict[str, Any] = {
+    "stages": [{"name": "train"}, {"name": "eval"}, {"name": "export", "may_fail": True}, {"name": "publish"}],
+    "evaluation_simulations": [{"name": "a"}, {"name": "b"}, {"name": "c"}],
+    "eval_command": ["evaluate", "{simulation}"],
+}
+
+
+BETWEEN = [
+    ("train", JobOutcome.COMPLETED, "trained"),
+    ("eval-a", JobOutcome.COMPLETED, "evaluating 2/3"),
+    ("eval-b", JobOutcome.CRASHED, "evaluating 2/3"),
+    ("eval-b", JobOutcome.COMPLETED, "evaluating 3/3"),
+    ("eval-c", JobOutcome.COMPLETED, "export"),
+    ("export", JobOutcome.CRASHED, "publish"),
+]
+"""The stages of a trial, how each ends, and what the trial is said to do until the next one begins."""
+
+
+def begin(sweep: Sweep, number: int, stage: str) -> int:
+    """A stage begins. The job's id."""
+    status = TrialStatus.TRAINING if stage == Stage.TRAIN else TrialStatus.EVALUATING
+    with sweep.store.transaction() as tx:
+        job = tx.create_job(number, Stage(stage), ("true",))
+        tx.set_job(job.id, state=JobState.RUNNING, started_at=tx.now)
+        tx.set_trial(number, status=status)
+    return job.id
+
+
+def pass_stage(sweep: Sweep, number: int, stage: str, outcome: JobOutcome) -> int:
+    """A stage begins and ends, and the next one has not begun. The job's id."""
+    job = begin(sweep, number, stage)
+    with sweep.store.transaction() as tx:
+        tx.set_job(job, state=JobState.ENDED, outcome=outcome)
+        tx.set_trial(number, status=TrialStatus.TRAINED)
+    return job
+
+
+async def test_between_two_evaluations_a_trial_is_evaluated(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path, **ROUNDS)
+    number = sweep.trial()
+    async with cockpit(sweep, select=number) as (app, pilot):
+        for stage, outcome, word in BETWEEN:
+            last = pass_stage(sweep, number, stage, outcome)
+            await until(pilot, lambda word=word: f"◌ {word}" in screen(app), word)
+        await pilot.press("slash", *"state:publish", "enter")
+        await until(pilot, lambda: "◌ publish" in screen(app), "the filter finds it")
+        await pilot.press("slash", *["backspace"] * 14, "enter")
+        with sweep.store.transaction() as tx:
+            tx.set_trial(number, requeued_after_job=last)
+        await until(pilot, lambda: "◌ trained" in screen(app), "all of it is to be done again")
+
+
+def test_show_says_what_a_trial_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = Sweep(tmp_path, **ROUNDS)
+    number = sweep.trial()
+
+    def shown(*how: str) -> str:
+        assert main(["show", sweep.folder.name, "--root", str(tmp_path), *how]) == 0
+        return capsys.readouterr().out
+
+    for stage, outcome, word in BETWEEN:
+        pass_stage(sweep, number, stage, outcome)
+        assert f"trial_0001  {word}  " in shown()
+    assert json.loads(shown("--json"))["trials"][0]["status"] == "trained"
+    begin(sweep, number, "publish")
+    assert "trial_0001  publish  " in shown()
+    sweep.set(number, TrialStatus.PAUSED)
+    assert "trial_0001  paused  " in shown()
 
 
 async def test_the_cockpit_shows_the_stages(tmp_path: Path) -> None:
