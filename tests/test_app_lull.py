@@ -38,7 +38,9 @@ def times():
 
 @pytest.fixture
 def lull(times):
-    return Lull(times.after, lambda: times.now)
+    lull = Lull(times.after, lambda: times.now)
+    yield lull
+    lull.let_go()
 
 
 def test_without_keys_nothing_is_put_off(lull, times):
@@ -97,6 +99,29 @@ def test_garbage_is_looked_for_in_a_lull(lull, times, monkeypatch):
     monkeypatch.setattr(gc, "get_count", lambda: (0, 0, GARBAGE - 1))
     lull.collect()
     assert len(collected) == 1
+
+
+def test_from_a_key_to_its_answer_no_garbage_is_looked_for(lull, times):
+    assert gc.isenabled()
+    lull.pressed()
+    lull.pressed()
+    assert not gc.isenabled()
+    lull.catch_up()
+    assert gc.isenabled()
+    lull.pressed()
+    assert not gc.isenabled()
+    lull.collect()  # one that nothing answers
+    assert gc.isenabled()
+
+
+def test_garbage_that_nobody_looks_for_yet_is_left_alone(lull):
+    gc.disable()
+    try:
+        lull.pressed()
+        lull.catch_up()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 async def test_while_keys_are_pressed_the_sweep_and_the_log_come_behind_them(tmp_path, times):

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from app_sweep import Sweep, busy_sweep, until
 from textual.events import Key
+from textual.screen import Screen
 
 from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.dialogs import Ask
@@ -53,6 +54,36 @@ async def test_a_question_and_its_answer_in_one_go(sweep):
         assert not isinstance(app.screen, Ask)
         sweep.store.refresh()
         assert not sweep.store.state.commands
+
+
+class NoFrame:
+    """In place of the timer that has a screen painted."""
+
+    def resume(self) -> None:
+        pass
+
+    pause = resume
+
+
+async def test_a_key_is_answered_before_the_next_frame(sweep, monkeypatch):
+    app = Cockpit(sweep.folder, None, utf8=True, clock=sweep.clock)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.snapshot is not None, "the first snapshot")
+        app.table.select(7)
+        timer = app.screen._update_timer
+        await until(pilot, lambda: not timer._active.is_set(), "the last frame")
+        painted = []
+        monkeypatch.setattr(Screen, "_update_timer", NoFrame())
+        monkeypatch.setattr(app, "post_display_hook", lambda: painted.append(app.table.cursor))
+        app.table.refresh()
+        await asyncio.sleep(0.1)  # `pilot.pause` would paint
+        assert painted == []
+        app.post_message(Key("up", None))
+        deadline = asyncio.get_running_loop().time() + 60
+        while not painted:
+            assert asyncio.get_running_loop().time() < deadline, "the answer"
+            await asyncio.sleep(0.01)
+        assert painted[0] not in (7, None)
 
 
 async def test_a_filter_in_one_go(sweep):

@@ -7,16 +7,20 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
+import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from app_sweep import Sweep
 from commandline import Project, until
 
-from sweeptui.core.state import Change, ChangeKind, SweepState
+from sweeptui.core.state import Change, ChangeKind, SweepState, SweepStatus
 from sweeptui.headless.narrator import Narrator
 
 
@@ -279,6 +283,37 @@ def test_attach_without_a_terminal_follows_to_the_end(project: Project) -> None:
     assert following.returncode == 0, err
     assert events(out)[-1]["event"] == "summary"
     assert {event["trial"] for event in events(out) if event["event"] == "trial_status"} == {"trial_0001", "trial_0002"}
+
+
+def test_attach_without_a_terminal_goes_on_with_a_file_that_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    sweep.store.acquire_lease("headless", ttl_s=3600)
+    sweep.start(sweep.trial())
+    database, first, then = (sweep.folder / name for name in ("sweep.db", "first", "then"))
+    with closing(sqlite3.connect(database)) as db, closing(sqlite3.connect(first)) as copy:
+        db.backup(copy)
+    sweep.end(1, 12.5)
+    with sweep.store.transaction() as tx:
+        tx.set_sweep(status=SweepStatus.FINISHED, reason="all is done")
+    sweep.store.release_lease()
+    sweep.store.close()
+    database.rename(then)
+    first.rename(database)
+    command = [sys.executable, "-m", "sweeptui", "attach", str(sweep.folder), "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as following:
+        try:
+            assert following.stdout is not None
+            assert json.loads(following.stdout.readline())["event"] == "sweep_started"
+            then.replace(database)
+            out, err = following.communicate(timeout=60)
+        finally:
+            following.kill()
+    assert following.returncode == 0, err
+    [ended] = [event for event in events(out) if event["event"] == "trial_status"]
+    assert (ended["trial"], ended["status"]) == ("trial_0001", "completed")
+    assert events(out)[-1]["reason"] == "all is done"
 
 
 def test_a_second_run_of_the_same_sweep_watches_the_first(project: Project) -> None:

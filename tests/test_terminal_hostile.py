@@ -137,8 +137,9 @@ def test_only_colours_reach_the_terminal(terminal):
     visit("\x1b", "Log trial_0002")
     visit("y", "YAML", "kind:", "Enter copies")
     visit("\x1b", "Log trial_0002")
-    for tab in "2344":
-        visit(tab, "Log" if tab == "4" else "")
+    for tab, name in (("2", "History"), ("3", "Cost"), ("4", "Params")):
+        visit(tab, name)
+    visit("4", "Log")  # again: it makes room for the log
     visit("1", "score by")
     visit("k", "Log trial_0001", "the last line")
     visit("\t\t", "& filter")  # to the log, past the plots

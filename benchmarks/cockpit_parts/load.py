@@ -86,7 +86,9 @@ def protein() -> None:
         )
     )
     hello = {"method": "bayes", "space": space.to_json(), "goals": ["maximize"], "settings": {}, "seed": 0}
-    worker = subprocess.Popen(WORKER_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    worker = subprocess.Popen(  # as `OptimizerService` does
+        WORKER_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
     assert worker.stdin is not None
     assert worker.stdout is not None
     worker.stdin.write((json.dumps(hello) + "\n").encode())

@@ -187,6 +187,7 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self._watcher.close()
+        self.lull.let_go()
         self.pages.outlook.close()
         if self._gauges is not None:
             self._gauges.close()

@@ -34,10 +34,20 @@ class Lull:
         self._pressed = float("-inf")
         self._waiting: dict[str, tuple[float, Callable[[], None]]] = {}
         self._looks = False
+        self._held = False
 
     def pressed(self) -> None:
-        """A key has come."""
+        """A key has come. Until it is answered no garbage is looked for, which takes longer than all else."""
         self._pressed = self._clock()
+        if gc.isenabled():
+            gc.disable()
+            self._held = True
+
+    def let_go(self) -> None:
+        """Garbage is looked for again, if it was before the key."""
+        if self._held:
+            self._held = False
+            gc.enable()
 
     def do(self, what: str, action: Callable[[], None]) -> None:
         """Call `action` now or later. Of several that do the same thing, `what`, only the last is called."""
@@ -51,12 +61,14 @@ class Lull:
 
     def catch_up(self) -> None:
         """Do now what waits: a key has just been answered."""
+        self.let_go()
         waiting, self._waiting = self._waiting, {}
         for _, action in waiting.values():
             action()
 
     def collect(self) -> None:
         """Look for garbage among all objects where it is time to and no key is expected: it takes up to 0.1 s."""
+        self.let_go()
         if gc.isenabled() and gc.get_count()[2] >= GARBAGE and self._clock() >= self._pressed + LULL_S:
             gc.collect()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from sweeptui.app import wording
@@ -43,9 +44,11 @@ class News:
         if snapshot.best is not None and (seen.best is None or seen.best.number != snapshot.best.number):
             items.append(Item(_best(snapshot, snapshot.best)))
         if snapshot.counts[TrialStatus.FAILED] > seen.counts[TrialStatus.FAILED]:
-            for trial in snapshot.trials:
+            for before, trial in zip_longest(seen.trials, snapshot.trials):
+                if trial is before or trial is None or trial.status is not TrialStatus.FAILED:
+                    continue  # of very many trials hardly any has changed, and those that have not are the same objects
                 old = seen.trial(trial.number)
-                if trial.status is TrialStatus.FAILED and (old is None or old.status is not TrialStatus.FAILED):
+                if old is None or old.status is not TrialStatus.FAILED:
                     self._failed[trial.number] = trial
         if self._failed and now - self._told_at >= PAUSE_S:
             items.append(Item(_failures(list(self._failed.values())), bad=True))

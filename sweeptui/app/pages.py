@@ -141,7 +141,7 @@ class Pages:
     def slots(self) -> None:
         from sweeptui.app.screens.slots import SlotsPage  # noqa: PLC0415
 
-        self._push(SlotsPage(self._sampler))
+        self._push(SlotsPage(self._sampler, self._folder))
 
     def failures(self) -> None:
         from sweeptui.app.screens.failures import FailuresPage  # noqa: PLC0415

@@ -58,7 +58,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         if action.pane == "table"
     ]
 
-    cursor: reactive[int | None] = reactive(None)
+    cursor: reactive[int | None] = reactive(None, repaint=False)
     offered: reactive[Sequence[str]] = reactive(("no trial yet",), layout=False)
     """What is shown while there is no trial."""
 

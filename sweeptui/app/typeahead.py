@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.events import Key
     from textual.message_pump import MessagePump
+    from textual.screen import Screen
 
 MOUNT_S = 0.005
 """How often a screen that is being opened is looked at."""
@@ -36,6 +37,8 @@ class TypeAhead:
         self.busy = False
         """A key is on its way, or a screen is being opened."""
         self._turn = 0
+        self._screen: Screen[Any] | None = None
+        """The one that the last key went to."""
 
     async def type(self, key: Key) -> None:
         self._keys.append(key)
@@ -60,7 +63,8 @@ class TypeAhead:
     async def _next(self) -> None:
         """Send a key, and go on once it was taken and what it opens is there."""
         self._turn += 1
-        taker = self._app.focused or self._app.screen
+        self._screen = self._app.screen
+        taker = self._app.focused or self._screen
         await self._send(self._keys.popleft())
         self._app.set_timer(ANSWER_S, partial(self._taken, self._turn))
         await self._follow(taker, taker, self._turn, ROUNDS)
@@ -79,4 +83,11 @@ class TypeAhead:
     async def _taken(self, turn: int) -> None:
         if turn == self._turn and self.busy:
             self._turn += 1
+            if not self._keys and self._screen is self._app.screen:
+                self._app.screen.call_later(self._paint)
             await self._go_on()
+
+    def _paint(self) -> None:
+        """Show at once what a key has changed: Textual would wait for its next frame, or the one after that."""
+        if self._screen is self._app.screen:
+            self._screen._on_timer_update()

@@ -55,6 +55,14 @@ class Window(Faulty[R], Generic[R], inherit_bindings=False):
         else:
             await super().on_event(event)
 
+    def get_driver_class(self) -> type[Driver]:
+        from textual.drivers.linux_driver import LinuxDriver  # noqa: PLC0415 - the browser has another
+
+        from sweeptui.app.driver import AtOnce  # noqa: PLC0415
+
+        chosen = super().get_driver_class()
+        return AtOnce if chosen is LinuxDriver else chosen
+
     def get_theme(self, theme_name: str) -> Theme | None:
         """Textual's; it asks for ours before it could have been registered."""
         return THEME if theme_name == THEME.name else super().get_theme(theme_name)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sweeptui.core.analysis.summary import sweep_json, tool_of, trial_json
 from sweeptui.core.errors import UserError
@@ -18,6 +18,8 @@ from sweeptui.core.limits import Ending, ending, limit_reached
 from sweeptui.core.logs import colours_wanted
 from sweeptui.core.state import SweepStatus
 from sweeptui.core.stores.base import LeaseHeldError
+from sweeptui.core.stores.sqlite import SqliteStore
+from sweeptui.folders import DATABASE
 from sweeptui.headless.narrator import Narrator
 from sweeptui.survey import kill_now, open_sweep, sight
 
@@ -27,15 +29,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from sweeptui.core.config import SweepTool
-    from sweeptui.core.state import SweepState
-    from sweeptui.core.stores.sqlite import SqliteStore
+    from sweeptui.core.state import Change, SweepState
     from sweeptui.launch import Session
 
 FOLLOW_INTERVAL_S = 0.2
 KILL_INTERVAL_S = 0.05
 
 
-AtEnd = Callable[["SqliteStore", Ending], Ending]
+AtEnd = Callable[[SqliteStore, Ending], Ending]
 """Told of the end before the summary is printed; the ending as it is to be."""
 
 
@@ -120,17 +121,17 @@ def follow(folder: Path, *, as_json: bool = False, quiet: bool = False, at_end: 
 
     Raises `UserError` where nobody runs it and it is not over.
     """
-    with open_sweep(folder) as store:
-        tool = tool_of(store.state)
+    with _Followed(folder) as sweep:
+        tool = tool_of(sweep.store.state)
         narrator = _narrator(folder, tool, as_json=as_json, quiet=quiet)
-        narrator.begin(store.state)
+        narrator.begin(sweep.store.state)
         try:
-            while (seen := sight(folder, store)).holder is not None:
-                narrator.changed(store.refresh(), store.state)
+            while (seen := sight(folder, sweep.store)).holder is not None:
+                narrator.changed(sweep.refresh(), sweep.store.state)
                 time.sleep(FOLLOW_INTERVAL_S)
-            narrator.changed(store.refresh(), store.state)
+            narrator.changed(sweep.refresh(), sweep.store.state)
         finally:
-            state = store.state
+            state = sweep.store.state
             if not state.status.ended:
                 narrator.close()
         if not state.status.ended:
@@ -138,9 +139,32 @@ def follow(folder: Path, *, as_json: bool = False, quiet: bool = False, at_end: 
                 f"sweep {state.name} is {seen.label} and nobody runs it; go on: sweeptui continue {state.name}"
             )
         end = ending(tool, state, state.status, state.reason, limit_reached(tool, state, state.run_s))
-        end = at_end(store, end)
+        end = at_end(sweep.store, end)
         narrator.close(state, summary(state, folder, end))
     return end.exit_code
+
+
+class _Followed:
+    """A sweep that another process writes, for a `with` statement. Its file may become another one meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / DATABASE
+        self.store = SqliteStore.open(self._path, readonly=True)
+
+    def refresh(self) -> list[Change]:
+        """What is new, in order."""
+        if not self.store.outdated():
+            return self.store.refresh()
+        told = self.store.state.last_seq
+        self.store.close()
+        self.store = SqliteStore.open(self._path, readonly=True)
+        return self.store.journal(after=told)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
 
 
 def summary(state: SweepState, folder: Path, end: Ending) -> dict[str, Any]:

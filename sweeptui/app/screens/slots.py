@@ -1,4 +1,4 @@
-"""Which trial holds which slot, GPU and CPU time, and since when."""
+"""Which trial holds which slot, GPU and CPU time, and since when; who waits; and what the slots have done so far."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ from sweeptui.app.columns import BOLD, HEADER, PLAIN, QUIET, Piece, progress_bar
 from sweeptui.app.fields import share_done
 from sweeptui.app.messages import Latest
 from sweeptui.app.plot import order
-from sweeptui.app.screens import about
+from sweeptui.app.screens import about, occupancy
 from sweeptui.app.screens.lines import Line, Section, columns, inner, line, rows_of, said, stacked, table
 from sweeptui.app.screens.page import LIST_SHARE, Page, actions_of, bindings_of
 from sweeptui.app.screens.usage import Gpu, Sampler, Usage, gpus
 from sweeptui.core.trial import Job, TrialStatus
+from sweeptui.folders import DATABASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from textual.binding import BindingType
 
     from sweeptui.app.panels import Part
     from sweeptui.app.snapshot import Snapshot
+    from sweeptui.core.stores.stints import Stint
 
 LOOK_S = 2.0
 MAX_WAITING = 12
 LEAST_CURVE, MOST_CURVE = 10, 30
 """Lines of the learning curve."""
+LEAST_ROWS, MOST_ROWS = 3, 12
+"""Lines of how many slots were taken when."""
 
 
 @dataclass
@@ -38,21 +43,24 @@ class Measured(Latest):
     usage: Mapping[int, Usage]
     """By job id."""
     gpus: list[Gpu]
+    stints: Sequence[Stint]
 
 
-_NOTHING = Measured({}, [])
+_NOTHING = Measured({}, [], ())
 
 
 class SlotsPage(Page):
-    """A line for each slot, taken or free; the GPUs, where there are any; and who waits."""
+    """A line for each slot, taken or free; the GPUs, where there are any; who waits; and what each slot has done."""
 
     NAME = "slots"
     KEYS = actions_of("slots")
     BINDINGS: ClassVar[list[BindingType]] = bindings_of(KEYS)
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, folder: Path) -> None:
+        """`folder`: the sweep's."""
         super().__init__()
         self._sampler = sampler
+        self._stints = occupancy.Stints(folder / DATABASE)
         self._measured = _NOTHING
         self._measuring = False
         self._plotted: frozenset[int] = frozenset()
@@ -74,7 +82,7 @@ class SlotsPage(Page):
 
     @work(thread=True, group="look")
     def _measure_now(self, jobs: list[Job]) -> None:
-        self.post_message(Measured(self._sampler.look(jobs), gpus()))
+        self.post_message(Measured(self._sampler.look(jobs), gpus(), self._stints.read()))
 
     def on_measured(self, message: Measured) -> None:
         self._measuring = False
@@ -95,11 +103,12 @@ class SlotsPage(Page):
 
     def lines(self, snapshot: Snapshot, width: int) -> list[Line]:
         pointed = snapshot.trial(self.sheet.cursor) if self.roomy else None
+        height = self.sheet.size.height
         if pointed is None:
-            return stacked(self._sections(snapshot, inner(width, ruled=self.ruled)), width, ruled=self.ruled)
+            sections = self._sections(snapshot, inner(width, ruled=self.ruled), height)
+            return stacked(sections, width, ruled=self.ruled)
         left = int(width * LIST_SHARE)
         right = width - left - 1
-        height = self.sheet.size.height
         settings = about.settings(snapshot, pointed, right - 4)
         sections = [
             replace(settings, title=f"{settings.title} of {pointed.id}"),
@@ -109,7 +118,7 @@ class SlotsPage(Page):
         rows = max(LEAST_CURVE, min(MOST_CURVE, height - rows_of(sections) - 2))
         curve = about.curve(snapshot, pointed, right - 4, rows)
         sections += [curve] if curve is not None else []
-        return columns(self._sections(snapshot, left - 4), sections, (left, right), height)
+        return columns(self._sections(snapshot, left - 4, height), sections, (left, right), height)
 
     def plotted(self, snapshot: Snapshot) -> frozenset[int]:
         return order.wanted(snapshot, self.sheet.cursor, ()) if self.roomy else frozenset()
@@ -121,7 +130,8 @@ class SlotsPage(Page):
             self._plotted = plotted
             self.cockpit.look_again()
 
-    def _sections(self, snapshot: Snapshot, room: int) -> list[Section]:
+    def _sections(self, snapshot: Snapshot, room: int, height: int) -> list[Section]:
+        """The last of them fills the page."""
         sections = [Section("Slots", tuple(self._slots(snapshot, room)), f"{snapshot.slots} at once")]
         if self._measured.gpus:
             sections.append(Section("GPUs", tuple(self._gpus(snapshot))))
@@ -147,6 +157,11 @@ class SlotsPage(Page):
             more = len(waiting) + len(paused) - len(rows)
             lines = table(rows, left=4) + ([said(f"… {more} more", QUIET)] if more > 0 else [])
             sections.append(Section("Waiting for a slot", tuple(lines), str(len(waiting) + len(paused))))
+        held = occupancy.occupancy(self._measured.stints, self.cockpit.clock(), over=snapshot.over)
+        if held is not None:
+            sections.append(occupancy.done(held, room))
+            left = height - rows_of(sections) - 3
+            sections.append(occupancy.used(held, snapshot.slots, room, max(LEAST_ROWS, min(MOST_ROWS, left))))
         return sections
 
     def _since(self, at: float | None) -> str:
@@ -156,7 +171,9 @@ class SlotsPage(Page):
         jobs = _by_slot(snapshot.running.values())
         wide = room >= 90
         any_gpu = any(job.slot.get("gpus") for job in jobs.values())
+        on_gpu = any(usage.gpu_memory for usage in self._measured.usage.values())
         head = ["slot", "trial", "stage", "state", "for", *(["GPU"] if any_gpu else []), "CPU", "memory"]
+        head += ["GPU memory"] if on_gpu else []
         head += ["done"] if wide else []
         rows: list[list[Piece]] = [[(title, HEADER) for title in head]]
         keys: list[int | None] = [None]
@@ -169,11 +186,13 @@ class SlotsPage(Page):
                 rows.append([(str(index), QUIET), ("free", QUIET)])
                 keys.append(None)
                 continue
-            rows.append(self._taken(snapshot, index, job, any_gpu=any_gpu, wide=wide))
+            rows.append(self._taken(snapshot, index, job, any_gpu=any_gpu, on_gpu=on_gpu, wide=wide))
             keys.append(job.trial)
         return table(rows, left=len(head), keys=keys)
 
-    def _taken(self, snapshot: Snapshot, index: int, job: Job, *, any_gpu: bool, wide: bool) -> list[Piece]:
+    def _taken(
+        self, snapshot: Snapshot, index: int, job: Job, *, any_gpu: bool, on_gpu: bool, wide: bool
+    ) -> list[Piece]:
         trial = snapshot.trial(job.trial)
         state = wording.job_state(job)
         usage = self._measured.usage.get(job.id)
@@ -190,6 +209,9 @@ class SlotsPage(Page):
             gpu = " ".join(wording.line(str(each)) for each in job.slot.get("gpus", ()))
             row.append((gpu or wording.UNKNOWN, theme.style(theme.GREEN)))
         row += [(cpu, PLAIN), (unknown if usage is None else wording.size(usage.memory), PLAIN)]
+        if on_gpu:
+            held = None if usage is None else usage.gpu_memory
+            row.append((wording.UNKNOWN if held is None else wording.size(held), PLAIN))
         share = share_done(trial) if trial is not None else None
         if wide and share is not None:
             bar = "".join(text for text, _ in progress_bar(share, 12, theme.SKY))

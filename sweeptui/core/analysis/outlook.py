@@ -26,6 +26,7 @@ from sweeptui.core.errors import UserError
 from sweeptui.core.objectives import objectives_of, value_of
 from sweeptui.core.optimizers import registry
 from sweeptui.core.optimizers.base import SpaceExhaustedError
+from sweeptui.core.priority import step_back
 from sweeptui.core.suggesting import history
 from sweeptui.core.trial import TrialStatus
 
@@ -163,4 +164,5 @@ def read(text: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    step_back()
     sys.exit(main(sys.argv))

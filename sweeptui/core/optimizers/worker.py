@@ -20,17 +20,15 @@ from sweeptui.core.errors import UserError
 from sweeptui.core.optimizers.base import SpaceExhaustedError
 from sweeptui.core.optimizers.messages import history_from_json, suggestions_to_json
 from sweeptui.core.optimizers.registry import made, resolve
+from sweeptui.core.priority import step_back
 from sweeptui.core.space import Space
 
 if TYPE_CHECKING:
     from sweeptui.core.optimizers.base import Optimizer
 
-NICENESS = 5
-"""Trials come first: a suggestion is prepared ahead and can wait."""
-
 
 def main() -> None:
-    os.nice(NICENESS)
+    step_back()  # a suggestion is prepared ahead and can wait
     replies = _claim_stdout()
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_until_the_sweep_is_gone, args=(lines,), daemon=True).start()

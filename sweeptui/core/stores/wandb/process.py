@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeptui.core.errors import UserError
+from sweeptui.core.priority import step_back
 from sweeptui.core.stores.base import LeaseHeldError
 from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.core.stores.wandb.book import Standing, State
@@ -339,8 +340,7 @@ def _fetch(folder: Path, settings: Settings) -> None:
 
 def main() -> int:
     folder, mode = Path(sys.argv[1]), sys.argv[2]
-    with suppress(OSError):
-        os.nice(5)  # the trials come first
+    step_back()
     settings = Settings(**json.loads(sys.stdin.readline()))
     try:
         {"run": run, "sync": sync, "fetch": fetch}[mode](folder, settings)
