@@ -4,11 +4,11 @@
     python -m benchmarks.schedulers report results.jsonl
 
 `--data` is a folder with LCBench's surrogate (see `benchmarks/curves.py`). It needs, beside the package: `pip install
-torch onnxruntime optuna syne-tune`; a method whose library is missing is left out. One line of `--out` is one run: the
-best loss so far whenever it fell, with the simulated seconds and the epochs that all trainings had done by then.
+torch onnxruntime optuna syne-tune pytest`; a method whose library is missing is left out. One line of `--out` is one
+run: the best loss so far whenever it fell, with the simulated seconds and the epochs of all trainings by then.
 
-Every run may do 2,080 epochs: 40 whole trainings. `asha+protein` may do a quarter of that, for Protein takes long to
-choose among hundreds of trials.
+Every run may do 2,080 epochs: 40 whole trainings. `asha+protein` and `asha+protein blind` may do a quarter of that, for
+Protein takes long to choose among hundreds of trials.
 """
 
 from __future__ import annotations
@@ -29,19 +29,33 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 from benchmarks.curves import EPOCHS, LCBench
 from benchmarks.scheduler_peers import PEERS, run_peer
 from sweeptui.core.optimizers import registry
-from sweeptui.core.schedulers import Scheduler, resolve
+from sweeptui.core.schedulers import ASHAScheduler, Scheduler, resolve
+from sweeptui.core.trial import Point, Trial
 from sweeptui.testing import best_so_far, simulate
 
 BUDGET = 40 * EPOCHS
 GRACE = 3
 """An epoch that says something: the network of the first is untrained."""
 ASHA = {"max_epochs": EPOCHS, "grace_period": GRACE, "resource": "step"}
+
+
+class Blind(ASHAScheduler):
+    """ASHA under which nothing is known of trials that still train: what their reports are worth to Protein."""
+
+    name = "blind"
+
+    def share(self, trial: Trial, point: Point) -> float | None:
+        del trial, point
+        return None
+
+
 OURS: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "random": ("random", "optimizing", {}, BUDGET),
     "protein": ("bayes", "optimizing", {}, BUDGET),
     "asha+random": ("random", "asha", ASHA, BUDGET),
     "asha-promotion+random": ("random", "asha", {**ASHA, "variant": "promotion"}, BUDGET),
     "asha+protein": ("bayes", "asha", ASHA, BUDGET // 4),
+    "asha+protein blind": ("bayes", "benchmarks.schedulers:Blind", ASHA, BUDGET // 4),
     "hyperband": ("random", "hyperband", ASHA, BUDGET),
     "pbt": ("random", "pbt", {"population_size": 40, "num_generations": 6, "max_epochs": EPOCHS}, BUDGET),
 }

@@ -15,7 +15,7 @@ from sweeptui.core import schedulers, warmstart
 from sweeptui.core.analysis.summary import tool_of
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
-from sweeptui.core.experiments.trials import flow_problems
+from sweeptui.core.experiments.trials import mistake_between
 from sweeptui.core.flow import Flow
 from sweeptui.core.jobspec import overrides_of, project_dir, template_of
 from sweeptui.core.names import make_name
@@ -85,8 +85,8 @@ def check_tool(tool: SweepTool, root: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"working_dir is {os.fspath(folder)!r}, which is not a folder; create it or change working_dir")
     flow = Flow.of(tool)
-    if tool.stages and (found := flow_problems(flow)):
-        raise UserError(f"stages do not fit together: {found[0]}")
+    if found := mistake_between(flow):
+        raise UserError(found[1])
     for step in flow.steps:
         if template := template_of(tool, step):
             check(

@@ -14,6 +14,7 @@ from sweeptui.app.arrange import Arrangement, Marks
 from sweeptui.app.fields import Fields, Kind, Look, Values, parse_number
 from sweeptui.app.query import QueryError, complete, parse
 from sweeptui.core.errors import UserError
+from sweeptui.core.stagewords import Doing
 from sweeptui.core.trial import FailureKind, Job, JobOutcome, Stage, Trial, TrialStatus
 
 LR, CLIP, ALGO = "trainer.learning_rate", "trainer.clip_coef", "trainer.algorithm"
@@ -264,7 +265,7 @@ class Snap:
     trials: tuple[Trial, ...]
     running: dict[int, Job] = field(default_factory=dict)
     at: float = NOW
-    stages: dict[Stage, str] = field(default_factory=dict)
+    stages: Doing = field(default_factory=Doing)
 
     def index(self, number: int) -> int:
         return sum(trial.number < number for trial in self.trials)

@@ -13,8 +13,11 @@ from app_sweep import Sweep
 from commandline import Project
 from test_app_cockpit import cockpit, screen, until
 
+from sweeptui.cli import main
+from sweeptui.core.errors import UserError
 from sweeptui.core.stagewords import words_of
-from sweeptui.core.trial import Stage, TrialStatus
+from sweeptui.core.trial import JobOutcome, JobState, Stage, TrialStatus
+from sweeptui.recipes.find import find_recipe
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "stages.yaml"
 STAGES = ["data", "train", "eval-arena-basic", "eval-arena-combat", "eval-navigation", "export"]
@@ -61,7 +64,41 @@ def test_a_wrong_stage_is_named_and_nothing_is_run(project: Project) -> None:
     for how in ("--dry-run", "--headless"):
         said = project.error("stages.yaml", how)
         assert said.endswith("stage 'train' takes 'epochs' as str, but it is int; change one")
+        line = wrong[: wrong.index("takes: {epochs: str}")].count("\n") + 1
+        assert said.startswith(f"error: stages.yaml, line {line}: stages do not fit together: ")
     assert not project.written()
+
+
+@pytest.mark.parametrize(
+    ("stages", "line", "said"),
+    [
+        ("[train, {name: a, command: 'true', takes: {row: int}}]", 2, "stage 'a' reads 'row', which nothing before it"),
+        (
+            "\n- {name: d, command: 'true', gives: {n: int}}\n- train\n- name: a\n  command: 'true'\n  takes:\n"
+            "    n: int\n    row: int",
+            9,
+            "stage 'a' reads 'row', which nothing before it gives",
+        ),
+        (
+            "\n- {name: a, command: 'true', gives: {row: int}, may_fail: true}\n- name: train\n  takes: {row: int}",
+            5,
+            "stage 'train' takes 'row', which only stage 'a' gives, and that may fail; remove its may_fail",
+        ),
+        (
+            "\n- train\n- eval\n- name: a\n  command: 'true'\n  takes: {row: int}",
+            7,
+            "stage 'a' reads 'row', which nothing before it gives",
+        ),
+    ],
+)
+def test_a_contract_that_does_not_hold_has_its_line(tmp_path: Path, stages: str, line: int, said: str) -> None:
+    rest = "protein_config: {metric: m, parameters: {x: {min: 0.0, max: 1.0}}}\neval_command: 'true {simulation}'\n"
+    more = "evaluation_simulations: [{name: a}, {name: b}]\n" if "eval" in stages else ""
+    rest = rest if more else rest.partition("eval_command")[0]
+    (tmp_path / "r.yaml").write_text(f"train_command: 'true {{p:x}}'\nstages: {stages}\n{rest}{more}")
+    with pytest.raises(UserError) as error:
+        find_recipe("r.yaml", tmp_path).build({})
+    assert str(error.value).startswith(f"r.yaml, line {line}: stages do not fit together: {said}")
 
 
 def test_what_a_trial_does_has_a_word() -> None:
@@ -73,6 +110,76 @@ def test_what_a_trial_does_has_a_word() -> None:
     }
     assert words_of({}) == {}
     assert words_of({**CONFIG, "stages": [], "eval_command": ["evaluate", "{simulations_json}"]}) == {}
+
+
+ROUNDS: dict[str, Any] = {
+    "stages": [{"name": "train"}, {"name": "eval"}, {"name": "export", "may_fail": True}, {"name": "publish"}],
+    "evaluation_simulations": [{"name": "a"}, {"name": "b"}, {"name": "c"}],
+    "eval_command": ["evaluate", "{simulation}"],
+}
+
+
+BETWEEN = [
+    ("train", JobOutcome.COMPLETED, "trained"),
+    ("eval-a", JobOutcome.COMPLETED, "evaluating 2/3"),
+    ("eval-b", JobOutcome.CRASHED, "evaluating 2/3"),
+    ("eval-b", JobOutcome.COMPLETED, "evaluating 3/3"),
+    ("eval-c", JobOutcome.COMPLETED, "export"),
+    ("export", JobOutcome.CRASHED, "publish"),
+]
+"""The stages of a trial, how each ends, and what the trial is said to do until the next one begins."""
+
+
+def begin(sweep: Sweep, number: int, stage: str) -> int:
+    """A stage begins. The job's id."""
+    status = TrialStatus.TRAINING if stage == Stage.TRAIN else TrialStatus.EVALUATING
+    with sweep.store.transaction() as tx:
+        job = tx.create_job(number, Stage(stage), ("true",))
+        tx.set_job(job.id, state=JobState.RUNNING, started_at=tx.now)
+        tx.set_trial(number, status=status)
+    return job.id
+
+
+def pass_stage(sweep: Sweep, number: int, stage: str, outcome: JobOutcome) -> int:
+    """A stage begins and ends, and the next one has not begun. The job's id."""
+    job = begin(sweep, number, stage)
+    with sweep.store.transaction() as tx:
+        tx.set_job(job, state=JobState.ENDED, outcome=outcome)
+        tx.set_trial(number, status=TrialStatus.TRAINED)
+    return job
+
+
+async def test_between_two_evaluations_a_trial_is_evaluated(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path, **ROUNDS)
+    number = sweep.trial()
+    async with cockpit(sweep, select=number) as (app, pilot):
+        for stage, outcome, word in BETWEEN:
+            last = pass_stage(sweep, number, stage, outcome)
+            await until(pilot, lambda word=word: f"◌ {word}" in screen(app), word)
+        await pilot.press("slash", *"state:publish", "enter")
+        await until(pilot, lambda: "◌ publish" in screen(app), "the filter finds it")
+        await pilot.press("slash", *["backspace"] * 14, "enter")
+        with sweep.store.transaction() as tx:
+            tx.set_trial(number, requeued_after_job=last)
+        await until(pilot, lambda: "◌ trained" in screen(app), "all of it is to be done again")
+
+
+def test_show_says_what_a_trial_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = Sweep(tmp_path, **ROUNDS)
+    number = sweep.trial()
+
+    def shown(*how: str) -> str:
+        assert main(["show", sweep.folder.name, "--root", str(tmp_path), *how]) == 0
+        return capsys.readouterr().out
+
+    for stage, outcome, word in BETWEEN:
+        pass_stage(sweep, number, stage, outcome)
+        assert f"trial_0001  {word}  " in shown()
+    assert json.loads(shown("--json"))["trials"][0]["status"] == "trained"
+    begin(sweep, number, "publish")
+    assert "trial_0001  publish  " in shown()
+    sweep.set(number, TrialStatus.PAUSED)
+    assert "trial_0001  paused  " in shown()
 
 
 async def test_the_cockpit_shows_the_stages(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def _evaluable(snapshot: Snapshot | None, trial: Trial | None) -> str:
         return _no_trial(snapshot)
     if trial.status is TrialStatus.STOPPED:
         return ""
-    later = snapshot is not None and any(word != PREPARING for word in snapshot.stages.values())
+    later = snapshot is not None and any(word != PREPARING for word in snapshot.stages.words.values())
     if not trial.eval_attempt and not (later and trial.attempt):
         return f"{trial.id} was not evaluated yet: there is no evaluation to repeat"
     if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,13 @@ from textual.strip import Strip
 from sweeptui.app import theme, wording
 from sweeptui.app.fields import run_time, share_done, slot_name
 from sweeptui.core.objectives import number_in
+from sweeptui.core.stagewords import Doing
 from sweeptui.core.trial import RUNNING, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.app.layout import Layout
     from sweeptui.app.snapshot import Curve
-    from sweeptui.core.trial import Job, Stage, Trial
+    from sweeptui.core.trial import Job, Trial
 
 Piece = tuple[str, Style]
 
@@ -54,7 +55,7 @@ class Row:
     """Epoch seconds, for what is still running."""
     rising: bool = True
     """Whether the goal is a greater score."""
-    stages: Mapping[Stage, str] = field(default_factory=dict)
+    stages: Doing = field(default_factory=Doing)
     """`Snapshot.stages`."""
 
 

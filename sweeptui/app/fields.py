@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sweeptui.app import wording
 from sweeptui.core.errors import UserError
 from sweeptui.core.objectives import Objectives, number_in
-from sweeptui.core.trial import FailureKind, Job, Stage, Trial, TrialStatus
+from sweeptui.core.stagewords import Doing
+from sweeptui.core.trial import FailureKind, Job, Trial, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
@@ -34,7 +35,7 @@ class Look:
     running: Mapping[int, Job] = field(default_factory=dict)
     at: float = 0.0
     """Epoch seconds."""
-    stages: Mapping[Stage, str] = field(default_factory=dict)
+    stages: Doing = field(default_factory=Doing)
     """`Snapshot.stages`."""
 
 
@@ -162,7 +163,7 @@ STATE_WORDS = (
 
 def _state(trial: Trial, look: Look) -> str:
     job = look.running.get(trial.number)
-    shown = (wording.ending_word(job) or look.stages.get(job.stage, "")) if job is not None else ""
+    shown = wording.ending_word(job) or look.stages.of(trial, job)
     return _words(trial.status, trial.failure, shown) if shown else _STATES[trial.status, trial.failure]
 
 
@@ -324,7 +325,7 @@ class Fields:
             snapshot.parameters,
             not snapshot.trials,
             snapshot.objectives,
-            tuple(snapshot.stages.values()),
+            tuple(snapshot.stages.words.values()),
         )
 
     @classmethod
@@ -338,7 +339,7 @@ class Fields:
             goal=goal,
             space=space,
             objectives=snapshot.objectives,
-            stages=snapshot.stages.values(),
+            stages=snapshot.stages.words.values(),
         )
 
     def find(self, name: str) -> Field:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core.analysis.summary import goal
 from sweeptui.core.objectives import Objectives, objectives_of
-from sweeptui.core.stagewords import words_of
+from sweeptui.core.stagewords import Doing, doing
 from sweeptui.core.state import SweepStatus
-from sweeptui.core.trial import RUNNING, Job, Stage, Trial, TrialStatus
+from sweeptui.core.trial import RUNNING, Job, Trial, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.app.plot.series import Series
@@ -87,8 +87,8 @@ class Snapshot:
     """What is searched for, where it is more than one metric; `metric` and `goal` are the first one's."""
     past: Moment | None = None
     """Which moment of the past it is; None for now."""
-    stages: Mapping[Stage, str] = field(default_factory=dict)
-    """What a trial is said to do in the stages that the recipe adds, as `words_of` has it."""
+    stages: Doing = field(default_factory=Doing)
+    """What trials are said to do in the stages that the recipe adds, and between two of them."""
     leading: tuple[str, ...] = ()
     """The parameters that the trials tell of, the most important first."""
     disk: str = ""
@@ -139,9 +139,19 @@ def _number(trial: Trial) -> int:
 
 
 def snapshot(
-    state: SweepState, *, at: float, label: str, best: Trial | None, trials: tuple[Trial, ...], spent: float
+    state: SweepState,
+    *,
+    at: float,
+    label: str,
+    best: Trial | None,
+    trials: tuple[Trial, ...],
+    spent: float,
+    jobs: Callable[[int], Sequence[Job]] = lambda _: (),
 ) -> Snapshot:
-    """What `state` says. `best`, `trials` and `spent` follow from it, and are kept by the caller while they hold."""
+    """What `state` says. `best`, `trials` and `spent` follow from it, and are kept by the caller while they hold.
+
+    `jobs` gives all jobs of a trial; without it, a trial between two of its stages is just said to be trained.
+    """
     config = state.config
     protein = config.get("protein_config", {})
     slots = int(config.get("max_parallel_jobs", 1))
@@ -169,7 +179,7 @@ def snapshot(
         ),
         objectives=objectives_of(config) if len(objectives_of(config)) > 1 else (),
         replicates=len(state.replicates),
-        stages=words_of(config),
+        stages=doing(config, state.active, jobs),
         eta_s=_eta(trials, state, max_trials, slots, at) if label == "running" else None,
     )
 

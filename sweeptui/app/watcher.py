@@ -345,6 +345,7 @@ class Watcher:
                 best=self._best,
                 trials=tuple(self._trials),
                 spent=self._spent,
+                jobs=store.jobs,
             ),
             holder=holder,
             runner_up=self._runner_up,

@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.app import theme
 from sweeptui.core.ansi import sanitize
+from sweeptui.core.stagewords import Doing
 from sweeptui.core.trial import RUNNING, FailureKind, JobOutcome, JobState, TrialStatus
 from sweeptui.core.wording import UNKNOWN, cost, duration, number, short_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sweeptui.core.trial import Job, Stage, Trial
+    from sweeptui.core.trial import Job, Trial
 
 __all__ = [
     "BARS",
@@ -97,21 +97,23 @@ _SWEEPS = {
 }
 
 
+_NOTHING_MORE = Doing()
 _REMOTE = {"submitting": "launching", "provisioning": "starting", "recovering": "moving"}
 """Shorter than SkyPilot says it."""
 
 
-def trial_state(trial: Trial, job: Job | None = None, stages: Mapping[Stage, str] = MappingProxyType({})) -> State:
+def trial_state(trial: Trial, job: Job | None = None, stages: Doing = _NOTHING_MORE) -> State:
     """The state of a trial; `job` is its unfinished one, which may have been asked to end.
 
-    `stages` says what it does in stages that are neither training nor evaluation.
+    `stages` says what it does in stages that are neither training nor evaluation, and between two of them.
     """
     if job is not None and job.ask in _ENDING:
         return _ENDING[job.ask]
     if job is not None and (state := _elsewhere(job)) is not None:
         return state
     state = _TRIALS[trial.status]
-    if job is not None and trial.status in RUNNING and (word := stages.get(job.stage)):
+    at_work = RUNNING if job is not None else (TrialStatus.TRAINED,)
+    if trial.status in at_work and (word := stages.of(trial, job)):
         return State(state.glyph, line(word), state.colour)
     if trial.failure is None or trial.status is not TrialStatus.FAILED:
         return state

@@ -25,12 +25,15 @@ from sweeptui.core.errors import UserError
 from sweeptui.core.files import Files
 from sweeptui.core.logs import LogTail, colours_wanted
 from sweeptui.core.moments import said
+from sweeptui.core.stagewords import doing
 from sweeptui.core.stores.wandb.book import standing
+from sweeptui.core.trial import TrialStatus
 from sweeptui.survey import any_alive, open_sweep, sight
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sweeptui.core.stores.past import Past
     from sweeptui.core.stores.sqlite import SqliteStore
     from sweeptui.core.trial import Job, Trial
 
@@ -48,11 +51,12 @@ def show(*, sweep: str, at: str | None, as_json: bool, root: Path) -> int:
     folder = sweep_to_read(root, sweep)
     with open_sweep(folder) as store:
         if at is not None:
-            shape = _past_json(store, folder, at)
+            shape, words = _past_json(store, folder, at)
         else:
             seen = sight(folder, store)
             jobs = [job for number in store.state.trials for job in store.jobs(number)]
             shape = show_json(store.state, jobs, label=seen.label, path=str(folder), holder=holder_name(seen.holder))
+            words = _doing(store)
         taken_over = warmstart.told(store.state.config)
     if as_json:
         click.echo(json_line(shape))
@@ -71,7 +75,7 @@ def show(*, sweep: str, at: str | None, as_json: bool, root: Path) -> int:
         rows.append(
             (
                 trial["id"],
-                trial["status"] + failure,
+                (words.get(trial["id"]) or trial["status"]) + failure,
                 "-" if trial["score"] is None else repr(trial["score"]),
                 "-" if trial["cost"] is None else f"{trial['cost']:.4g}",
                 str(trial["attempts"]),
@@ -84,8 +88,16 @@ def show(*, sweep: str, at: str | None, as_json: bool, root: Path) -> int:
     return 0
 
 
-def _past_json(store: SqliteStore, folder: Path, at: str) -> dict[str, Any]:
-    """What `show` says of a moment of the past, and `at`, when that was. Raises `UserError`."""
+def _doing(store: SqliteStore | Past) -> dict[str, str]:
+    """What trials are said to do, by id, where their status does not say it."""
+    state = store.state
+    words = doing(state.config, state.active, store.jobs)
+    at_work = (trial for trial in state.active if trial.status is not TrialStatus.PAUSED)
+    return {trial.id: words.of(trial, state.running_jobs.get(trial.number)) for trial in at_work}
+
+
+def _past_json(store: SqliteStore, folder: Path, at: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What `show` says of a moment of the past, `at`, when that was, and what trials did. Raises `UserError`."""
     from sweeptui.core.moments import moment_of  # noqa: PLC0415 - few ask for the past
     from sweeptui.core.stores.past import Past  # noqa: PLC0415
 
@@ -93,7 +105,7 @@ def _past_json(store: SqliteStore, folder: Path, at: str) -> dict[str, Any]:
     past.go_to(moment_of(past, at))
     jobs = past.state.jobs.values()
     label = truth(past.state, held=True, jobs_alive=False)
-    return {**show_json(past.state, jobs, label=label, path=str(folder), holder=None), "at": past.at}
+    return {**show_json(past.state, jobs, label=label, path=str(folder), holder=None), "at": past.at}, _doing(past)
 
 
 @click.command()

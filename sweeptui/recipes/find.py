@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError, explain, hint
+from sweeptui.core.flow import Flow
 from sweeptui.core.template import literal
 from sweeptui.core.values import format_value
 from sweeptui.recipes.load import (
@@ -240,6 +241,12 @@ def _from_yaml(file: Path) -> SweepTool:
     if not isinstance(value, dict):
         raise UserError(f"{file.name}: a recipe is a mapping of SweepTool's fields; `sweeptui schema` prints them")
     try:
-        return SweepTool.model_validate(value)
+        tool = SweepTool.model_validate(value)
     except ValidationError as error:
         raise UserError(f"{file.name}, line {line_of(nodes, error.errors()[0]['loc'])}: {explain(error)}") from None
+    if tool.stages:
+        from sweeptui.core.experiments.trials import mistake_between  # noqa: PLC0415 - few recipes have stages
+
+        if found := mistake_between(Flow.of(tool)):
+            raise UserError(f"{file.name}, line {line_of(nodes, found[0])}: {found[1]}")
+    return tool
