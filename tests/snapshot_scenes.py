@@ -33,6 +33,8 @@ TINY = (40, 12)
 PATIENCE_S = 60.0
 STILL_S = 0.5
 """Where there is nothing to compare with yet: a screen that has not changed for so long is done."""
+STILL_LOOKS = 10
+"""And not in so many looks: on a machine that stands still itself, what has just become known is not painted yet."""
 
 Act = Callable[[Any, Pilot[Any]], Awaitable[None]]
 
@@ -249,8 +251,8 @@ async def rest(
     """Wait until the screen is as it should be; or else until it is `ready` and does not change any more."""
     deadline = time.monotonic() + PATIENCE_S
     shown: list[str] = []
-    since = time.monotonic()
-    while (now := time.monotonic()) < deadline:
+    since, looks = time.monotonic(), 0
+    while time.monotonic() < deadline:
         for box in app.screen.query(Input):
             box.cursor_blink = False
         if done():
@@ -260,9 +262,10 @@ async def rest(
         await turn(app, pilot)
         lines = frame(app)  # type: ignore[arg-type]
         if lines != shown or not ready() or not settled(app):
-            shown, since = lines, now
-        elif now - since > STILL_S:
+            shown, since, looks = lines, time.monotonic(), 0
+        elif time.monotonic() - since > STILL_S and looks > STILL_LOOKS:
             return
+        looks += 1
 
 
 def app_of(scene: Scene, sweep: Sweep | None) -> App[Any]:
