@@ -132,7 +132,9 @@ class SlotsPage(Page):
 
     def _sections(self, snapshot: Snapshot, room: int, height: int) -> list[Section]:
         """The last of them fills the page."""
-        sections = [Section("Slots", tuple(self._slots(snapshot, room)), f"{snapshot.slots} at once")]
+        # Evaluations run beside them, so that more may be taken than this.
+        most = f"{snapshot.slots} training{'s' if snapshot.slots != 1 else ''} at once"
+        sections = [Section("Slots", tuple(self._slots(snapshot, room)), most)]
         if self._measured.gpus:
             sections.append(Section("GPUs", tuple(self._gpus(snapshot))))
         waiting = [trial for trial in snapshot.trials if trial.status in (TrialStatus.PENDING, TrialStatus.TRAINED)]
