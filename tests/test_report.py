@@ -195,6 +195,13 @@ def test_the_policy_lets_nothing_out_and_no_other_script_in(tmp_path: Path) -> N
     }
 
 
+def test_how_long_a_sweep_was_run_is_said_when_that_is_known(tmp_path: Path) -> None:
+    sweep = Written(tmp_path, "goes-on")
+    sweep.done(some_params(random.Random(5)), 0.5)
+    assert "Time it was run" not in dict(facts.summary(content_of(sweep)))
+    assert dict(facts.summary(content_of(sweep.end())))["Time it was run"] != "0s"
+
+
 def test_best_of_a_loss_is_the_lowest_in_full_precision(tmp_path: Path) -> None:
     sweep = Written(tmp_path, "loss", {"metric": "loss", "goal": "minimize"})
     exact = {"model.lr": 1.2345678901234568e-05, "model.width": 16, "model.act": "gelu", "dropout": 1 / 3}

@@ -76,7 +76,8 @@ def summary(content: Content) -> list[tuple[str, str]]:
         ("Trials", f"{total} of {tool.max_trials} ({others})" if others else f"0 of {tool.max_trials}"),
         ("Failed", _share(failed, total)),
         ("Cost of all trials", cost(content.spent, tool.cost_unit)),
-        ("Time it was run", duration(state.run_s)),
+        # It is added up where a run ends; of one that goes on, when it began says more.
+        ("Time it was run", duration(state.run_s) if state.run_s and state.status.ended else ""),
         ("Started", when(state.started_at or state.created_at)),
         ("Ended", when(state.ended_at)),
     ]
