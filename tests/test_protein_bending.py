@@ -74,3 +74,10 @@ def test_a_score_that_changes_at_one_end_alone_is_foreseen_better() -> None:
     assert evidence_bent > evidence + 5
     best, *_ = surrogate.explain(axes, axes.features(seen), score(seen))
     assert best.model.hyperparameters.bends is not None
+
+
+def test_where_there_is_nothing_to_bend_no_axis_is() -> None:
+    axes = Axes(Space.from_parameters({"a": Choice(["x", "y", "z"]), "b": Choice([True, False])}))
+    rows = axes.snap(np.random.default_rng(4).random((12, 2)))
+    found = surrogate.explain(axes, axes.features(rows), rows[:, 0] + 0.3 * rows[:, 1])
+    assert all(each.model.hyperparameters.bends is None for each in found)

@@ -69,7 +69,6 @@ class Hyperparameters:
     """Of the noise variance as a share of the signal variance."""
     discrepancy: Array | None = None
     """Where not all are complete trials of the sweep: see `fidelity`."""
-
     bends: Bends | None = None
     """Of the axes; None where all are straight."""
 

@@ -47,8 +47,8 @@ SMOOTH_TRIED = 2
 BENT_TRIED = 1
 """Of the best explained with straight axes: those that bent ones are tried on."""
 BENT_COST = 0.5
-"""Of each axis that may be bent, in nats of evidence: about the share of what is believed of its a and b that the data
-rule out. Without it, bent axes would explain anything a little better."""
+"""Of each axis, in nats of evidence: about the share of what is believed of its a and b that the data rule out. Without
+it, bent axes would explain anything a little better."""
 TEMPERATURE = 3.0
 MAX_EXPLANATIONS = 4
 MIN_WEIGHT = 0.05
@@ -269,8 +269,9 @@ def explain(axes: Axes, features: Array, scores: Array, shares: Array | None = N
     fits = sorted((tried(warped, Matern) for warped in warps(scores)), key=lambda each: -each[0])
     fits += [tried(warped, SquaredExponential) for _, warped, _, _ in fits[:SMOOTH_TRIED]]
     fits.sort(key=lambda each: -each[0])
-    fits += [tried(warped, kernel, bent=True) for _, warped, kernel, _ in fits[:BENT_TRIED]]
-    fits.sort(key=lambda each: -each[0])
+    if axes.numeric_features.any():
+        fits += [tried(warped, kernel, bent=True) for _, warped, kernel, _ in fits[:BENT_TRIED]]
+        fits.sort(key=lambda each: -each[0])
     weights = np.exp([(evidence - fits[0][0]) / TEMPERATURE for evidence, *_ in fits])
     weights[MAX_EXPLANATIONS:] = 0.0
     weights[weights < MIN_WEIGHT] = 0.0
