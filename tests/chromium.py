@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-sync",
     "--window-size=1200,800",
 )
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 class Chromium:

@@ -17,7 +17,7 @@ from sweeptui.dispatchers.local import LocalDispatcher
 from sweeptui.dispatchers.local.files import JobFiles, PidRecord, read_json
 from sweeptui.dispatchers.local.processes import job_processes
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """How long a test waits for what has to happen; no test passes by waiting."""
 
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 EPOCHS = 9
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from sweeptui.core.trial import Stage
 from sweeptui.dispatchers.skypilot.dispatcher import SkypilotDispatcher
 from sweeptui.dispatchers.skypilot.gateway import GatewayError, RemoteState, Sighting, Submission
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @dataclass

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import psutil
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 ESCAPES = re.compile(r"\x1b\[[0-9;?<>=$]*[a-zA-Z]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)")
 
 

@@ -30,7 +30,7 @@ DONE, SECOND, BEST, FAILED, PAUSED, KILLED, RUNNING, QUEUED = 1, 4, 5, 6, 7, 8, 
 """Trials of the busy sweep."""
 SIZES = ((80, 24), (120, 40), (200, 60))
 TINY = (40, 12)
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 STILL_S = 0.5
 """Where there is nothing to compare with yet: a screen that has not changed for so long is done."""
 STILL_LOOKS = 10

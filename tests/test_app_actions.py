@@ -37,7 +37,7 @@ from sweeptui.app.table import Follow
 from sweeptui.core.trial import FailureKind, Stage, TrialStatus
 
 DONE, WORST, BEST, FAILED, PAUSED, RUNNING, QUEUED = 1, 3, 5, 6, 7, 9, 10
-WAIT_S = 60.0
+WAIT_S = 120.0
 READ_ONLY = "this window changes nothing"
 Look = Callable[["Window"], Any]
 

@@ -293,7 +293,7 @@ def test_logs_follow_until_the_trial_ends(project: Project) -> None:
     assert following.poll() is None
     project.go()
     assert following.wait(60) == 0
-    running.communicate(timeout=60)
+    running.communicate(timeout=120)
 
 
 def test_acting_on_a_running_sweep(project: Project) -> None:
@@ -310,7 +310,7 @@ def test_acting_on_a_running_sweep(project: Project) -> None:
     project.run("kill", "s", "0002")
     assert project.json("set", "s", "--max-trials", "3")["state"] == "done"
     project.go()
-    out, _ = running.communicate(timeout=60)
+    out, _ = running.communicate(timeout=120)
     assert running.returncode == 0
     assert "kill trial_0002" in out
     shown = project.json("show", "s")
@@ -353,7 +353,7 @@ def test_stop_ends_a_sweep(project: Project) -> None:
     running = project.start("recipe.yaml", "--sweep-name", "s")
     project.waiting("s")
     project.run("stop", "s", "--kill")
-    running.communicate(timeout=60)
+    running.communicate(timeout=120)
     shown = project.json("show", "s")
     assert shown["state"] == "stopped"
     assert [trial["status"] for trial in shown["trials"]] == ["killed"]

@@ -147,7 +147,7 @@ def test_a_signal_stops_the_trials_and_the_next_run_goes_on(project: Project, si
     project.waiting("s")
     assert processes_of(project)
     running.send_signal(signum)
-    out, _ = running.communicate(timeout=60)
+    out, _ = running.communicate(timeout=120)
     assert running.returncode == code
     assert not processes_of(project)
     assert "SWEEP SUMMARY" in out
@@ -171,7 +171,7 @@ def test_a_second_signal_kills_trials_that_will_not_end(project: Project) -> Non
     assert any("stopping" in line for line in running.stdout)
     assert running.poll() is None
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
+    running.communicate(timeout=120)
     assert running.returncode == 130
     assert project.json("show", "s")["trials"][0]["status"] == "pending"
 
@@ -183,7 +183,7 @@ def test_detached_trials_run_on_and_are_adopted(project: Project, words: list[st
     project.waiting("s")
     [before] = processes_of(project)
     running.send_signal(signum)
-    running.communicate(timeout=60)
+    running.communicate(timeout=120)
     assert running.returncode == code
     assert [process.pid for process in processes_of(project)] == [before.pid]
     assert project.json("list")[0]["state"] == "detached"
@@ -278,8 +278,8 @@ def test_attach_without_a_terminal_follows_to_the_end(project: Project) -> None:
     assert following.stdout is not None
     assert json.loads(following.stdout.readline())["event"] == "sweep_started"
     project.go()
-    out, err = following.communicate(timeout=60)
-    running.communicate(timeout=60)
+    out, err = following.communicate(timeout=120)
+    running.communicate(timeout=120)
     assert following.returncode == 0, err
     assert events(out)[-1]["event"] == "summary"
     assert {event["trial"] for event in events(out) if event["event"] == "trial_status"} == {"trial_0001", "trial_0002"}
@@ -307,7 +307,7 @@ def test_attach_without_a_terminal_goes_on_with_a_file_that_takes_the_place_of_t
             assert following.stdout is not None
             assert json.loads(following.stdout.readline())["event"] == "sweep_started"
             then.replace(database)
-            out, err = following.communicate(timeout=60)
+            out, err = following.communicate(timeout=120)
         finally:
             following.kill()
     assert following.returncode == 0, err
@@ -324,8 +324,8 @@ def test_a_second_run_of_the_same_sweep_watches_the_first(project: Project) -> N
     assert second.stdout is not None
     assert f"process {running.pid}" in second.stdout.readline()
     project.go()
-    out, _ = second.communicate(timeout=60)
-    running.communicate(timeout=60)
+    out, _ = second.communicate(timeout=120)
+    running.communicate(timeout=120)
     assert (running.returncode, second.returncode) == (0, 0)
     assert "Trial trial_0002 completed" in out
     assert [trial["attempts"] for trial in project.json("show", "s")["trials"]] == [1, 1]

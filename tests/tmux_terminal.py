@@ -18,7 +18,7 @@ from sweeptui.core.state import SweepState
 from sweeptui.core.stores.base import Lease
 from sweeptui.core.stores.sqlite import SqliteStore
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 _NUMBERS = itertools.count()
 
 
