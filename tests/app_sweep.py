@@ -208,7 +208,7 @@ def toasts(app: Cockpit) -> list[str]:
 
 async def until(pilot: Pilot[None], happened: Callable[[], object], what: str = "") -> None:
     """Wait for something that a thread brings about."""
-    for _ in range(400):
+    for _ in range(2000):
         if happened():
             await pilot.pause()
             return
