@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from sweeptui import budgets
 from sweeptui.core import schedulers, warmstart
 from sweeptui.core.analysis.summary import tool_of
 from sweeptui.core.config import SweepTool
@@ -68,6 +69,8 @@ def checked(tool: SweepTool, root: Path) -> SweepTool:
     """The configuration with all that its recipe leaves open filled in. Raises `UserError` where it cannot run."""
     tool = _complete(tool)
     check_tool(tool, root.resolve())
+    if tool.sweep_name is not None:
+        budgets.check(budgets.around(root.resolve(), tool.sweep_name), tool.sweep_name, tool.max_trials)
     return tool
 
 
