@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 LOOKED_S = 0.05
 """So long the panels may be behind the cursor of the table."""
+SETTLED_S = 0.003
+"""So much later every widget has said that it is to be painted."""
 
 
 class Leaving(StrEnum):
@@ -280,17 +282,20 @@ class Cockpit(Window[None], inherit_bindings=False):
         await super().on_event(event)
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
-        if self._asked_for():
+        if self._asked_for(message.snapshot):
             self._take(message)
         else:
             self.lull.do("snapshot", lambda: self._take(message))
 
-    def _asked_for(self) -> bool:
-        """Whether a key waits for the next snapshot: for another moment of the past, or the log of another trial."""
+    def _asked_for(self, snapshot: Snapshot) -> bool:
+        """Whether a key waits for this one: for another moment of the past, or the log of another trial, unless that is
+        one of many that the keys only pass.
+        """
         shown = self.snapshot
-        if shown is None or shown.past is not None:
+        if shown is None or shown.past is not None or snapshot.past is not None:
             return True
-        return (None if shown.focus is None else shown.focus.trial) != self.table.cursor
+        was, now = (None if of.focus is None else of.focus.trial for of in (shown, snapshot))
+        return was != now == self.table.cursor and not self.lull.hurried
 
     def _take(self, message: SnapshotTaken) -> None:
         """Show the newest: until now it may have been renewed."""
@@ -337,6 +342,11 @@ class Cockpit(Window[None], inherit_bindings=False):
             self.lull.catch_up()
             if self.snapshot is shown:  # a new one has what is selected shown, too
                 self._show_selected()
+            self.set_timer(SETTLED_S, self._paint)
+
+    def _paint(self) -> None:
+        """Show what has changed: Textual would do so one or two frames later, when the next key may have come."""
+        self.screen._on_timer_update()
 
     def on_engine_ended(self, message: EngineEnded) -> None:
         self._watcher.disown()

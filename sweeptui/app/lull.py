@@ -32,13 +32,17 @@ class Lull:
         self._after = after
         self._clock = clock
         self._pressed = float("-inf")
+        self.hurried = False
+        """The last key came so soon after the one before that the next one is expected as soon: nobody looks yet."""
         self._waiting: dict[str, tuple[float, Callable[[], None]]] = {}
         self._looks = False
         self._held = False
 
     def pressed(self) -> None:
         """A key has come. Until it is answered no garbage is looked for, which takes longer than all else."""
-        self._pressed = self._clock()
+        now = self._clock()
+        self.hurried = now < self._pressed + LULL_S
+        self._pressed = now
         if gc.isenabled():
             gc.disable()
             self._held = True
