@@ -323,11 +323,9 @@ class Cockpit(Window[None], inherit_bindings=False):
             self.lull.catch_up()
             if self.snapshot is shown:  # a new one has what is selected shown, too
                 self.show_selected()
-            self.set_timer(SETTLED_S, self._paint)
-
-    def _paint(self) -> None:
-        """Show what has changed: Textual would do so one or two frames later, when the next key may have come."""
-        self.screen._on_timer_update()
+            for screen in self.screen_stack[:1]:  # there is none any more when the window closes
+                # Textual would paint it one or two frames later, when the next key may have come.
+                screen.set_timer(SETTLED_S, screen._on_timer_update)
 
     def on_engine_ended(self, message: EngineEnded) -> None:
         self._watcher.disown()
