@@ -86,13 +86,16 @@ def test_keys_without_end_do_not_put_it_off_without_end(lull, times):
     assert all(after - before <= PATIENCE_S + LULL_S for before, after in zip([100.0, *done], done, strict=False))
 
 
-def test_keys_are_hurried_while_each_comes_soon_after_the_one_before(lull, times):
-    hurried = []
+def test_keys_pass_a_trial_where_each_move_comes_soon_after_the_one_before(lull, times):
+    passing = []
     for pause in (0, LULL_S * 0.9, LULL_S * 0.9, LULL_S * 1.1, LULL_S * 0.9):
         times.go(pause)
         lull.pressed()
-        hurried.append(lull.hurried)
-    assert hurried == [False, True, True, False, True]
+        lull.moved()
+        passing.append(lull.passing)
+    assert passing == [False, True, True, False, True]
+    lull.pressed()  # a key that does something else
+    assert not lull.passing
 
 
 def test_garbage_is_looked_for_in_a_lull(lull, times, monkeypatch):
@@ -178,13 +181,20 @@ async def test_a_trial_that_is_gone_to_is_read_at_once_and_those_that_keys_pass_
         times.go(LULL_S * 2)
         await pilot.press("up")
         gone_to = app.table.cursor
-        assert not lull.hurried
+        assert not lull.passing
         await until(pilot, lambda: app.snapshot.focus.trial == gone_to, "the trial that one key went to")
 
         await pilot.press("up")
         passed = app.table.cursor
-        assert lull.hurried
+        assert lull.passing
         await until(pilot, lambda: "snapshot" in lull._waiting, "the trial that the second one went to, which waits")
         assert app.snapshot.focus.trial == gone_to != passed
         times.go(LULL_S * 2)
+        assert app.snapshot.focus.trial == passed
+
+        await pilot.press("down", "down")
+        passed = app.table.cursor
+        await until(pilot, lambda: "snapshot" in lull._waiting, "the trial that is passed, which waits")
+        assert app.snapshot.focus.trial != passed
+        await pilot.press("tab")  # to what is beside the table: it is about the trial that was gone to
         assert app.snapshot.focus.trial == passed

@@ -106,7 +106,7 @@ class LogPane(Vertical):
 
     def on_page_read(self, message: PageRead) -> None:
         message.stop()
-        new = bool(self.view.page.lines) or self.cockpit.lull.hurried
+        new = bool(self.view.page.lines) or self.cockpit.lull.passing
         if new and self.cockpit.table.has_focus:  # new in a log that is looked at meanwhile, or in one that keys pass
             self.cockpit.lull.do("log", lambda: self._turn(message))
         else:
