@@ -59,24 +59,41 @@ def reserve(around: Sequence[Budget], name: str, wanted: int | None) -> int | No
     return given
 
 
+def check(around: Sequence[Budget], name: str, trials: int) -> None:
+    """Whether the sweep called `name` may make so many trials in all; nothing is changed.
+
+    Raises `UserError` where that is more than it has made and a budget has left.
+    """
+    if around:
+        with _ledgers(around) as ledgers:
+            _refuse_more(ledgers, name, trials)
+
+
 def change(around: Sequence[Budget], name: str, trials: int) -> None:
     """The sweep called `name` is to make so many trials in all: reserve that, and no more than that.
 
-    Raises `UserError` where it is more than a budget has left; nothing is changed then.
+    What is reserved as it should be stays as it is. Raises `UserError` as `check` does; nothing is changed then.
     """
     if not around:
         return
     with _ledgers(around) as ledgers:
-        lefts = [ledger.left(name) for ledger in ledgers]
-        if trials > min(lefts):
-            short, left = ledgers[lefts.index(min(lefts))].budget, min(lefts)
-            use = f"use {left} or less" if left else "leave it as it is"
-            raise UserError(
-                f"max_trials is {trials}, but of the budget of {short.trials} trials of experiment {short.experiment}"
-                f" {left} are left for {name}; {use}, or run the experiment with a larger budget"
-            )
+        _refuse_more(ledgers, name, trials)
         for ledger in ledgers:
-            ledger.reserve(name, trials, trials)
+            if ledger.reserved(name) != trials:
+                ledger.reserve(name, trials, trials)
+
+
+def _refuse_more(ledgers: Sequence[_Ledger], name: str, trials: int) -> None:
+    lefts = [ledger.left(name) for ledger in ledgers]
+    left = min(lefts)
+    short = ledgers[lefts.index(left)].budget
+    if trials <= max(left, _trials(short.root, name)):
+        return
+    use = f"use {left} or less, or " if left else ""
+    raise UserError(
+        f"max_trials is {trials}, but of the budget of {short.trials} trials of experiment {short.experiment}"
+        f" {left} are left for {name}; {use}run the experiment with a larger budget"
+    )
 
 
 def release(around: Sequence[Budget], name: str) -> None:
@@ -84,11 +101,14 @@ def release(around: Sequence[Budget], name: str) -> None:
     if around:
         with _ledgers(around) as ledgers:
             for ledger in ledgers:
-                ledger.write(RELEASED, {"sweep": name})
+                if ledger.reserved(name):
+                    ledger.write(RELEASED, {"sweep": name})
 
 
 def around(root: Path, name: str) -> list[Budget]:
     """The budgets of the experiments that a sweep lies inside of, as they lie there; the outermost first."""
+    if "." not in name:
+        return []
     inside = parents([*sweep_names(root), name], experiment_names(root))
     found: list[Budget] = []
     while name := inside.get(name, ""):
@@ -138,19 +158,19 @@ class _Ledger:
         return int(before["trials"])
 
     def why_nothing_is_left(self, beside: str) -> str:
-        held = sum(1 for name in self._taken(beside) if self._reserved(name))
+        held = sum(1 for name in self._taken(beside) if self.reserved(name))
         others = f" or reserved for {held} {'sweep' if held == 1 else 'sweeps'} that may still go on" if held else ""
         return f"its budget is used up{others}; run it with a larger one to go on"
 
     def _taken(self, beside: str) -> dict[str, int]:
         inside = {name for name in sweep_names(self.budget.root) if name.startswith(f"{self.budget.experiment}.")}
         return {
-            name: max(_trials(self.budget.root, name), self._reserved(name))
+            name: max(_trials(self.budget.root, name), self.reserved(name))
             for name in inside | self._newest.keys()
             if name != beside
         }
 
-    def _reserved(self, name: str) -> int:
+    def reserved(self, name: str) -> int:
         """What is kept for a sweep: nothing once it is over, or once the trial that ran it is."""
         newest = self._newest.get(name)
         if newest is None or name in self._released:
@@ -181,11 +201,12 @@ def _within_trial() -> dict[str, Any]:
 
 
 def _trials(root: Path, name: str) -> int:
+    """How many a sweep has made that count: replicates are of no budget."""
     with (
         contextlib.suppress(UserError),
         contextlib.closing(SqliteStore.open(sweep_path(root, name) / DATABASE, readonly=True)) as store,
     ):
-        return store.state.last_trial
+        return store.state.searched
     return 0
 
 

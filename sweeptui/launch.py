@@ -101,7 +101,10 @@ class Session:
         with contextlib.closing(SqliteStore.open(self.database)) as store:
             self._take_lease(store)
             notifier = None
+            around = budgets.around(self.path.parents[2], self.path.name) if self.search else []
             try:
+                if self.tool.max_trials > store.state.searched:
+                    budgets.change(around, self.path.name, self.tool.max_trials)
                 config = {**self.tool.to_json(), "launch": self.launch}
                 if config != dict(store.state.config):
                     with store.transaction() as tx:
@@ -114,7 +117,10 @@ class Session:
                 self._orchestrator = _orchestrator(store, self.tool, self.path, listener, search=self.search)
                 if self._asked is not None:
                     self._orchestrator.interrupt(self._asked)
-                return self._orchestrator.run()
+                end = self._orchestrator.run()
+                if end.status is not SweepStatus.INTERRUPTED:
+                    budgets.release(around, self.path.name)
+                return end
             finally:
                 with contextlib.suppress(Exception):
                     store.release_lease()
@@ -205,8 +211,11 @@ def prepare(
     return Session(name, path, tool, label, resumed, rescore, launch)
 
 
-def reopen(root: Path, name: str, *, label: str = "headless") -> Session:
-    """Go on with a sweep from the configuration in its database. Raises `UserError`."""
+def reopen(root: Path, name: str, *, label: str = "headless", search: bool = True) -> Session:
+    """Go on with a sweep from the configuration in its database, or without `search` with its replicates alone.
+
+    Raises `UserError`.
+    """
     root = root.resolve()
     path = existing_sweep(root, name)
     with contextlib.closing(SqliteStore.open(path / DATABASE, readonly=True)) as store:
@@ -214,7 +223,9 @@ def reopen(root: Path, name: str, *, label: str = "headless") -> Session:
     launch = stored.pop("launch", {})
     tool = SweepTool.from_json(stored)
     check_tool(tool, root)
-    return Session(name, path, tool, label, resumed, launch=launch)
+    if search:
+        budgets.check(budgets.around(path.parents[2], path.name), path.name, tool.max_trials)
+    return Session(name, path, tool, label, resumed, launch=launch, search=search)
 
 
 def steward(root: Path, name: str) -> None:
@@ -222,7 +233,7 @@ def steward(root: Path, name: str) -> None:
 
     Does nothing where somebody does run it. Raises `UserError`.
     """
-    session = reopen(root, name, label="steward")
+    session = reopen(root, name, label="steward", search=False)
     with contextlib.closing(SqliteStore.open(session.database)) as store:
         try:
             store.acquire_lease("steward", LEASE_TTL_S)

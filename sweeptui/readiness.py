@@ -11,20 +11,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from sweeptui import budgets
 from sweeptui.core import schedulers, warmstart
 from sweeptui.core.analysis.summary import tool_of
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
-from sweeptui.core.experiments.trials import mistake_between
 from sweeptui.core.flow import Flow
-from sweeptui.core.jobspec import overrides_of, project_dir, template_of
+from sweeptui.core.flowcheck import check_flow
+from sweeptui.core.jobspec import project_dir, template_of
 from sweeptui.core.names import make_name
 from sweeptui.core.optimizers.base import History, Suggestion
 from sweeptui.core.optimizers.registry import is_foreign
 from sweeptui.core.optimizers.service import OptimizerService
 from sweeptui.core.remote import LOCAL, route_of
 from sweeptui.core.stores.sqlite import SqliteStore
-from sweeptui.core.template import check, default_eval_command, default_train_command
+from sweeptui.core.template import default_eval_command, default_train_command
 from sweeptui.dispatchers.places import check_places
 from sweeptui.folders import DATABASE, existing_sweep, sweep_names, sweeps_dir
 from sweeptui.mirroring import check as check_mirror
@@ -68,6 +69,8 @@ def checked(tool: SweepTool, root: Path) -> SweepTool:
     """The configuration with all that its recipe leaves open filled in. Raises `UserError` where it cannot run."""
     tool = _complete(tool)
     check_tool(tool, root.resolve())
+    if tool.sweep_name is not None:
+        budgets.check(budgets.around(root.resolve(), tool.sweep_name), tool.sweep_name, tool.max_trials)
     return tool
 
 
@@ -80,25 +83,13 @@ def check_tool(tool: SweepTool, root: Path) -> None:
         )
     schedulers.resolve(tool.scheduler, tool.scheduler_options).check(tool.max_trials)
     check_mirror(tool)
-    space = tool.space
     folder = project_dir(tool)
     if not folder.is_dir():
         raise UserError(f"working_dir is {os.fspath(folder)!r}, which is not a folder; create it or change working_dir")
-    flow = Flow.of(tool)
-    if found := mistake_between(flow):
-        raise UserError(found[1])
-    for step in flow.steps:
-        if template := template_of(tool, step):
-            check(
-                template,
-                step.command_field,
-                space.names,
-                overrides_of(tool, step),
-                inputs=flow.fields_before(step.stage),
-                of_one=step.simulation is not None,
-            )
-            if route_of(tool, step.stage, {}) == LOCAL:
-                check_command(template, folder)
+    check_flow(tool)
+    for step in Flow.of(tool).steps:
+        if (template := template_of(tool, step)) and route_of(tool, step.stage, {}) == LOCAL:
+            check_command(template, folder)
     _check_writable(root)
     check_places(tool, sweeps_dir(root))
     _check_method(tool)

@@ -12,9 +12,10 @@ from rich.cells import cell_len
 
 from sweeptui.app import run
 from sweeptui.app.actions import ACTIONS
-from sweeptui.app.cockpit import Cockpit, Leaving
+from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.columns import Columns
 from sweeptui.app.dialogs import Ask
+from sweeptui.app.leaving import Leaving
 from sweeptui.app.screens.palette import Help
 from sweeptui.core.errors import UserError
 from sweeptui.core.limits import Ending
@@ -423,7 +424,7 @@ async def test_quitting_asks_what_becomes_of_the_sweep(tmp_path):
         await pilot.press("q", "k")
         await until(pilot, lambda: app._exit)
         assert session.interrupted == [False]
-        assert app.leaving is Leaving.STOP
+        assert app.leaving.how is Leaving.STOP
 
 
 @pytest.mark.parametrize("keys", [("q", "enter"), ("q", "d"), ("ctrl+c", "ctrl+c")])
@@ -434,7 +435,7 @@ async def test_the_answer_that_is_offered_is_to_detach(tmp_path, keys):
         await pilot.press(*keys)
         await until(pilot, lambda: app._exit)
         assert session.interrupted == [True]
-        assert app.leaving is Leaving.DETACH
+        assert app.leaving.how is Leaving.DETACH
 
 
 async def test_leaving_it_to_finish_leaves_the_trials_running(tmp_path):
@@ -444,7 +445,7 @@ async def test_leaving_it_to_finish_leaves_the_trials_running(tmp_path):
         await pilot.press("q", "f")
         await until(pilot, lambda: app._exit)
         assert session.interrupted == [True]
-        assert app.leaving is Leaving.FINISH
+        assert app.leaving.how is Leaving.FINISH
 
 
 @pytest.mark.parametrize(("signum", "leave_running"), [(signal.SIGTERM, False), (signal.SIGHUP, True)])
@@ -455,7 +456,7 @@ async def test_signals(tmp_path, signum, leave_running):
         os.kill(os.getpid(), signum)
         await until(pilot, lambda: app._exit)
         assert session.interrupted == [leave_running]
-        assert app.signalled == signum
+        assert app.leaving.signalled == signum
 
 
 async def test_after_the_end_the_cockpit_stays_and_quits_at_once(tmp_path):
@@ -532,7 +533,7 @@ async def test_the_key_bar_shows_the_keys_of_the_pane_that_has_the_focus(tmp_pat
 def test_a_store_that_takes_no_order_to_stop_is_told_and_the_trials_are_looked_after(tmp_path, monkeypatch, capsys):
     sweep = busy_sweep(tmp_path)
     app = Cockpit(sweep.folder, utf8=True)
-    app.leaving = Leaving.FINISH
+    app.leaving.how = Leaving.FINISH
     handed_over = []
     monkeypatch.setattr(run, "go_on_in_background", lambda folder: handed_over.append(folder) or "")
     database = sweep.folder / "sweep.db"

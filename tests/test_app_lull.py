@@ -86,6 +86,18 @@ def test_keys_without_end_do_not_put_it_off_without_end(lull, times):
     assert all(after - before <= PATIENCE_S + LULL_S for before, after in zip([100.0, *done], done, strict=False))
 
 
+def test_keys_pass_a_trial_where_each_move_comes_soon_after_the_one_before(lull, times):
+    passing = []
+    for pause in (0, LULL_S * 0.9, LULL_S * 0.9, LULL_S * 1.1, LULL_S * 0.9):
+        times.go(pause)
+        lull.pressed()
+        lull.moved()
+        passing.append(lull.passing)
+    assert passing == [False, True, True, False, True]
+    lull.pressed()  # a key that does something else
+    assert not lull.passing
+
+
 def test_garbage_is_looked_for_in_a_lull(lull, times, monkeypatch):
     collected = []
     monkeypatch.setattr(gc, "collect", lambda: collected.append(times.now))
@@ -154,3 +166,35 @@ async def test_while_keys_are_pressed_the_sweep_and_the_log_come_behind_them(tmp
         await pilot.press("up")  # its answer is painted, and behind it what waited
         await until(pilot, lambda: app.snapshot.trial(running).score == 3.0, "the snapshot behind the answer")
         assert times.now == pytest.approx(100 + LULL_S * 2)
+
+
+async def test_a_trial_that_is_gone_to_is_read_at_once_and_those_that_keys_pass_are_not(tmp_path, times):
+    sweep: Sweep = busy_sweep(tmp_path)
+    app = Cockpit(sweep.folder, None, utf8=True, clock=sweep.clock)
+    lull = app.lull = Lull(times.after, lambda: times.now)  # whose time stands still
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.snapshot is not None, "the first snapshot")
+        app.table.select(9)
+        times.go(LULL_S * 2)
+        await until(pilot, lambda: app.snapshot.focus and app.snapshot.focus.trial == 9, "focus")
+
+        times.go(LULL_S * 2)
+        await pilot.press("up")
+        gone_to = app.table.cursor
+        assert not lull.passing
+        await until(pilot, lambda: app.snapshot.focus.trial == gone_to, "the trial that one key went to")
+
+        await pilot.press("up")
+        passed = app.table.cursor
+        assert lull.passing
+        await until(pilot, lambda: "snapshot" in lull._waiting, "the trial that the second one went to, which waits")
+        assert app.snapshot.focus.trial == gone_to != passed
+        times.go(LULL_S * 2)
+        assert app.snapshot.focus.trial == passed
+
+        await pilot.press("down", "down")
+        passed = app.table.cursor
+        await until(pilot, lambda: "snapshot" in lull._waiting, "the trial that is passed, which waits")
+        assert app.snapshot.focus.trial != passed
+        await pilot.press("tab")  # to what is beside the table: it is about the trial that was gone to
+        assert app.snapshot.focus.trial == passed

@@ -11,8 +11,9 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from sweeptui.app.cockpit import Cockpit, Leaving
+from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.dialogs import Ask
+from sweeptui.app.leaving import Leaving
 from sweeptui.app.plot.order import Tab
 from sweeptui.app.screens.copy import CopyMenu
 from sweeptui.app.screens.failures import FailuresPage
@@ -117,7 +118,7 @@ async def test_the_buttons_of_leaving(sweep, button, leaving):
         await pilot.press("q")
         await pilot.click(f"#{button}")
         await until(pilot, lambda: app._exit, "the end")
-        assert app.leaving is leaving
+        assert app.leaving.how is leaving
 
 
 async def test_titles_rows_and_tabs(sweep):

@@ -135,6 +135,22 @@ class BudgetMachine(RuleBasedStateMachine):
         self.seen["set"] += 1
         self.given[name] = self.asked_now[name] = trials
 
+    @rule(name=names, trials=st.integers(1, 9))
+    def go_on_by_hand(self, name: str, trials: int) -> None:
+        """A user runs a sweep that nobody runs, to so many trials."""
+        if name in self.given:
+            return
+        try:
+            change(around(self.root, name), name, trials)
+        except UserError as error:
+            assert f"max_trials is {trials}, but of the budget" in str(error)
+            self.seen["not by hand"] += 1
+            return
+        self.seen["by hand"] += 1
+        sweep_of(self.root, name).close()
+        self.asked.pop(name, None)
+        self.given[name] = self.asked_now[name] = trials
+
     @rule()
     def kill(self) -> None:
         """The process that runs them all is gone."""
@@ -168,15 +184,17 @@ def test_no_interleaving_overruns_a_budget() -> None:
     run_state_machine_as_test(
         BudgetMachine,
         settings=settings(
-            max_examples=16,
-            stateful_step_count=20,
+            max_examples=24,
+            stateful_step_count=24,
             deadline=None,
             derandomize=True,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert set(BudgetMachine.seen) == {"refused", "gone on", "cut down", "as asked for", "ended", "set", "not set"}
+    assert set(BudgetMachine.seen) == {
+        *("refused", "gone on", "cut down", "as asked for", "ended", "set", "not set", "by hand", "not by hand")
+    }
 
 
 def test_what_is_asked_for_at_the_same_moment_is_given_once(tmp_path: Path) -> None:
@@ -225,14 +243,18 @@ def test_the_same_sweep_may_ask_for_more_later(tmp_path: Path) -> None:
     assert reserve(Scope("out", tmp_path).budgets, "out.e", 5) == 5
 
 
-@pytest.fixture
-def inside(tmp_path: Path) -> SqliteStore:
+def sweep_inside(root: Path) -> SqliteStore:
     """The store of a sweep that nobody runs, of 2 trials, in an experiment of 8 of which another sweep has 5."""
-    outer, _ = scopes(tmp_path, 8)
+    outer, _ = scopes(root, 8)
     assert reserve(outer.budgets, "out.other", 5) == 5
     assert reserve(outer.budgets, "out.a", 2) == 2
     tool = SweepExperiment("out.a", RandomOptimizer({"x": Uniform(0.0, 1.0)}), train=["true"]).tool("out.a", 2)
-    return SqliteStore.create(sweep_path(tmp_path, "out.a") / DATABASE, "out.a", tool.to_json())
+    return SqliteStore.create(sweep_path(root, "out.a") / DATABASE, "out.a", tool.to_json())
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> SqliteStore:
+    return sweep_inside(tmp_path)
 
 
 def test_max_trials_of_a_sweep_inside_keeps_to_the_budget(

@@ -87,17 +87,24 @@ def test_a_paused_call_goes_on_and_its_time_with_it(body: Any, run: Callable[[Ca
 
 
 class Clock:
+    """What it is set ahead by is time in which something ran."""
+
     def __init__(self) -> None:
         self.ahead_s = 0.0
+        self.stopped_s = 0.0
+        """In which this process was stopped."""
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.ahead_s
+        return time.monotonic() + self.ahead_s + self.stopped_s
+
+    def process_time(self) -> float:
+        return time.process_time() + self.ahead_s
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     found = Clock()
-    clocks = SimpleNamespace(monotonic=found.monotonic, sleep=time.sleep)
+    clocks = SimpleNamespace(monotonic=found.monotonic, process_time=found.process_time, sleep=time.sleep)
     monkeypatch.setattr(interrupt, "time", clocks)
     monkeypatch.setattr(memory, "time", clocks)
     # The runner of the tests has an alarm of its own, which would be set again after a stage by this clock.
@@ -139,6 +146,37 @@ def test_an_hour_in_which_an_experiment_is_paused_is_not_the_stages(tmp_path: Pa
     ):
         whole.run(kept)
     assert steps == ["paused", "resumed"]
+
+
+def test_an_hour_in_which_the_process_is_stopped_is_not_the_stages_paused_or_not(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "experiment.db"
+    steps: list[str] = []
+
+    def look(step: str) -> None:
+        signal.raise_signal(signal.SIGALRM)
+        steps.append(step)
+
+    def stopped_for_hours() -> int:
+        clock.stopped_s += HOUR_S
+        look("stopped")
+        told(path, "pause")
+        kept.paused_s()
+        clock.stopped_s += HOUR_S
+        look("stopped while paused")
+        told(path, "resume")
+        kept.paused_s()
+        look("resumed")
+        clock.ahead_s += HOUR_S
+        look("an hour later")
+        return 1
+
+    flow = Pipeline().stage("slow", stopped_for_hours).through(n=int, timeout=HOUR_S / 2)
+    with (
+        pytest.raises(StageError, match="stage 'slow' did not end within 1800 s"),
+        StoreMemory(path, "flow", "experiment") as kept,
+    ):
+        flow.run(kept)
+    assert steps == ["stopped", "stopped while paused", "resumed"], "an hour counts once, as either"
 
 
 def test_one_that_begins_paused_has_no_time_taken(tmp_path: Path, clock: Clock) -> None:

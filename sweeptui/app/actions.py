@@ -374,7 +374,7 @@ ACTIONS = (
     Action("right", ("right",), "", "Columns to the right", _move(Move.RIGHT), group="Move"),
     Action("help", ("question_mark",), "help", "Show all keys", lambda app: app.steering.show_help(), group="Sweep"),
     Action("quit", ("q", "ctrl+c", "ctrl+q"), "quit", "Leave: detach from the sweep, or stop it",
-           lambda app: app.leave(), group="Sweep"),
+           lambda app: app.leaving.ask(), group="Sweep"),
 )  # fmt: skip
 """In the order of the key bar."""
 

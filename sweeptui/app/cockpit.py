@@ -6,10 +6,7 @@ optimizer or another process.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -23,10 +20,10 @@ from sweeptui.app import standing, wording
 from sweeptui.app.actions import ACTIONS, Action
 from sweeptui.app.best import BestPanel
 from sweeptui.app.choosing import Choosing
-from sweeptui.app.dialogs import QUIT_CHOICES, Ask
 from sweeptui.app.engine import Engine
 from sweeptui.app.gauges import Gauges
 from sweeptui.app.keymap import Keymap
+from sweeptui.app.leaving import Leave
 from sweeptui.app.log.pane import LogPane
 from sweeptui.app.lull import Lull
 from sweeptui.app.messages import EngineEnded, MachineLooked, OutlookRead, SnapshotTaken, Told, WatchFailed
@@ -60,15 +57,8 @@ if TYPE_CHECKING:
 
 LOOKED_S = 0.05
 """So long the panels may be behind the cursor of the table."""
-
-
-class Leaving(StrEnum):
-    """How the user left a sweep that this process was running."""
-
-    DETACH = "detach"
-    FINISH = "finish"
-    """As DETACH, and nothing is launched any more."""
-    STOP = "stop"
+SETTLED_S = 0.003
+"""So much later every widget has said that it is to be painted."""
 
 
 class Cockpit(Window[None], inherit_bindings=False):
@@ -107,12 +97,9 @@ class Cockpit(Window[None], inherit_bindings=False):
         self._begins_in_the_past = start is not None
         self.opened = ""
         """The path that names the sweep on a command line, where its name does not."""
-        self.on_hang_up: Callable[[], None] = lambda: None
-        """Called at SIGHUP, before anything else is written to the terminal, which may be gone."""
         self.folder = folder
         self.engine = None if session is None else Engine(session, self.post_message)
-        self.leaving: Leaving | None = None
-        self.signalled: int | None = None
+        self.leaving: Leave = Leave(self)
         client = "cockpit" if driver_class is None else "browser"
         self._watcher = Watcher(
             folder,
@@ -159,9 +146,7 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     def on_load(self) -> None:
         """Before the terminal is taken, so that no signal leaves it as the screen has it."""
-        loop = asyncio.get_running_loop()
-        for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            loop.add_signal_handler(signum, self._on_signal, signum)
+        self.leaving.listen()
 
     def on_mount(self) -> None:
         self.title = f"sweeptui {self.folder.name}"
@@ -174,7 +159,7 @@ class Cockpit(Window[None], inherit_bindings=False):
             self.snapshot = self._watcher.opening.first()
         self.call_after_refresh(self._watcher.opening.painted)
         self._watch_sweep()
-        if self.engine is not None and self.signalled is None:
+        if self.engine is not None and self.leaving.signalled is None:
             self.engine.start()
         self.set_interval(1.0, self.table.tick)
         self.set_interval(1.0, self.lull.collect)
@@ -226,7 +211,7 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.table.show(snapshot)
         self._fit_table(snapshot)
         self.best.show(snapshot)
-        self._show_selected()
+        self.show_selected()
 
     def on_resize(self) -> None:
         self.call_later(self.lay_out)  # when the app has taken in its size
@@ -235,17 +220,17 @@ class Cockpit(Window[None], inherit_bindings=False):
         """Something was hidden or shown, or the terminal is another size."""
         if self.snapshot is not None:
             self._fit_table(self.snapshot)
-            self._show_selected()
+            self.show_selected()
 
     def _fit_table(self, snapshot: Snapshot) -> None:
         """As high as its trials will need, so that it does not move as they come."""
         rows = snapshot.total + 1 + self.table.gutter.height
         self.plotting.fit(rows, self.size.height)
 
-    def _show_selected(self) -> None:
+    def show_selected(self) -> None:
         """Everything that depends on which trial is selected."""
         snapshot, trial = self.snapshot, self.selected
-        self.header.show(snapshot, self._notice(snapshot))
+        self.header.show(snapshot, self.notice(snapshot))
         self.table.offered = standing.no_trial(snapshot, self._problem)
         self.keys.show(snapshot, trial)
         self.choosing.show()
@@ -257,14 +242,12 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.log_pane.show(snapshot, trial)
         self.pages.show(snapshot)
 
-    def _notice(self, snapshot: Snapshot | None) -> Notice:
+    def notice(self, snapshot: Snapshot | None) -> Notice:
         """What the user has to know as long as it lasts."""
         if self._problem:
             return Notice(self._problem)
-        if self.leaving is Leaving.STOP:
-            return Notice("ending the running trials; this takes as long as they need, up to kill_grace_s")
-        if self.leaving is not None:
-            return Notice("letting go of the trials")
+        if self.leaving.how is not None:
+            return Notice(self.leaving.how.notice)
         if snapshot is None:
             return standing.NOTHING
         return standing.notice(snapshot, runs_here=self.runs_here, may_act=not self.read_only)
@@ -280,17 +263,20 @@ class Cockpit(Window[None], inherit_bindings=False):
         await super().on_event(event)
 
     def on_snapshot_taken(self, message: SnapshotTaken) -> None:
-        if self._asked_for():
+        if self._asked_for(message.snapshot):
             self._take(message)
         else:
             self.lull.do("snapshot", lambda: self._take(message))
 
-    def _asked_for(self) -> bool:
-        """Whether a key waits for the next snapshot: for another moment of the past, or the log of another trial."""
+    def _asked_for(self, snapshot: Snapshot) -> bool:
+        """Whether a key waits for this one: for another moment of the past, or the log of another trial, unless that is
+        one of many that the keys only pass.
+        """
         shown = self.snapshot
-        if shown is None or shown.past is not None:
+        if shown is None or shown.past is not None or snapshot.past is not None:
             return True
-        return (None if shown.focus is None else shown.focus.trial) != self.table.cursor
+        was, now = (None if of.focus is None else of.focus.trial for of in (shown, snapshot))
+        return was != now == self.table.cursor and not self.lull.passing
 
     def _take(self, message: SnapshotTaken) -> None:
         """Show the newest: until now it may have been renewed."""
@@ -313,7 +299,7 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     def on_watch_failed(self, message: WatchFailed) -> None:
         self._problem = wording.line(message.problem)
-        self._show_selected()
+        self.show_selected()
 
     @on(PlotPane.Picked)
     def _picked(self, message: PlotPane.Picked) -> None:
@@ -336,11 +322,14 @@ class Cockpit(Window[None], inherit_bindings=False):
             shown = self.snapshot
             self.lull.catch_up()
             if self.snapshot is shown:  # a new one has what is selected shown, too
-                self._show_selected()
+                self.show_selected()
+            for screen in self.screen_stack[:1]:  # there is none any more when the window closes
+                # Textual would paint it one or two frames later, when the next key may have come.
+                screen.set_timer(SETTLED_S, screen._on_timer_update)
 
     def on_engine_ended(self, message: EngineEnded) -> None:
         self._watcher.disown()
-        if self.leaving is not None:
+        if self.leaving.how is not None:
             self.exit()
             return
         if isinstance(message.error, LeaseHeldError):
@@ -356,17 +345,7 @@ class Cockpit(Window[None], inherit_bindings=False):
             self._problem = f"the sweep cannot go on here: {wording.line(said)} (details when you quit)"
         elif message.ending is not None:
             self.notify(f"{message.ending.status}: {wording.line(message.ending.reason)}", markup=False, timeout=15)
-        self._show_selected()
-
-    def _on_signal(self, signum: int) -> None:
-        """TERM stops the trials; a terminal that goes away takes only the screen; INT is Ctrl+C from outside."""
-        if signum == signal.SIGINT:
-            self.post_message(Key("ctrl+c", None))
-            return
-        self.signalled = signum
-        if signum == signal.SIGHUP:
-            self.on_hang_up()
-        self._leave(Leaving.STOP if signum == signal.SIGTERM else Leaving.DETACH)
+        self.show_selected()
 
     # -- the keys
 
@@ -385,10 +364,15 @@ class Cockpit(Window[None], inherit_bindings=False):
 
     def move(self, move: Move) -> None:
         if not (self.pages.move(move) or (self.plotting.pane.has_focus and self.plotting.pane.move(move))):
-            (self.log_view if self.log_view.has_focus else self.table).move(move)
+            if self.log_view.has_focus:
+                self.log_view.move(move)
+            else:
+                self.lull.moved()
+                self.table.move(move)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         self.keys.focus_moved(event.widget.id or "")
+        self.lull.flush()
 
     def switch_pane(self) -> None:
         panes = [pane for pane in (self.table, self.plotting.pane, self.log_view) if pane.is_on_screen]
@@ -402,26 +386,3 @@ class Cockpit(Window[None], inherit_bindings=False):
     def go_to_newest(self) -> None:
         if self.snapshot is not None and self.snapshot.trials:
             self.table.select(self.snapshot.trials[-1].number, follow=Follow.NEWEST)
-
-    def leave(self) -> None:
-        """Quit at once where that changes nothing, else ask."""
-        if self.leaving is not None:
-            self.notify(self._notice(self.snapshot).text, markup=False)
-        elif not self.runs_here or (self.snapshot is not None and self.snapshot.over):
-            self.exit()
-        else:
-            self.push_screen(
-                Ask("This window runs the sweep. Leave it how?", QUIT_CHOICES, Leaving.DETACH.value), self._left
-            )
-
-    def _left(self, choice: str | None) -> None:
-        if choice in tuple(Leaving):
-            self._leave(Leaving(choice))
-
-    def _leave(self, how: Leaving) -> None:
-        if not self.runs_here or self.engine is None:
-            self.exit()
-            return
-        self.leaving = how
-        self.engine.session.interrupt(leave_running=how is not Leaving.STOP)
-        self._show_selected()

@@ -32,6 +32,9 @@ class Lull:
         self._after = after
         self._clock = clock
         self._pressed = float("-inf")
+        self._moved = float("-inf")
+        self.passing = False
+        """The last key went on from a trial that it had only just gone to, and so will the next one, maybe."""
         self._waiting: dict[str, tuple[float, Callable[[], None]]] = {}
         self._looks = False
         self._held = False
@@ -39,9 +42,16 @@ class Lull:
     def pressed(self) -> None:
         """A key has come. Until it is answered no garbage is looked for, which takes longer than all else."""
         self._pressed = self._clock()
+        self.passing = False
         if gc.isenabled():
             gc.disable()
             self._held = True
+
+    def moved(self) -> None:
+        """The key goes to another trial."""
+        now = self._clock()
+        self.passing = now < self._moved + LULL_S
+        self._moved = now
 
     def let_go(self) -> None:
         """Garbage is looked for again, if it was before the key."""
@@ -62,6 +72,10 @@ class Lull:
     def catch_up(self) -> None:
         """Do now what waits: a key has just been answered."""
         self.let_go()
+        self.flush()
+
+    def flush(self) -> None:
+        """Do now what waits: what a key is about must be as it is."""
         waiting, self._waiting = self._waiting, {}
         for _, action in waiting.values():
             action()

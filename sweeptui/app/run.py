@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeptui.app import keymap, terminal, wording
-from sweeptui.app.cockpit import Cockpit, Leaving
+from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.engine import go_on_in_background
 from sweeptui.app.faults import complain
+from sweeptui.app.leaving import Leaving
 from sweeptui.app.orders import whoami
 from sweeptui.core.analysis.summary import best_trial
 from sweeptui.core.errors import UserError
@@ -70,7 +71,7 @@ def run_cockpit(
     )
     app.opened = opened
     departure = Departure(app)
-    app.on_hang_up = departure.begin
+    app.leaving.on_hang_up = departure.begin
     app.when_read(_collect_from_here)
     try:
         with terminal.as_it_was():
@@ -117,7 +118,7 @@ class Departure:
     def _look_out(self) -> None:
         while not self._called_off.wait(LOOK_OUT_S):
             if terminal.gone():
-                self._app.signalled = self._app.signalled or signal.SIGHUP
+                self._app.leaving.signalled = self._app.leaving.signalled or signal.SIGHUP
                 self.begin()
                 return
 
@@ -149,8 +150,8 @@ def _aftermath(app: Cockpit) -> int:
         _say(f"{_state(app.folder)} Come back with: sweeptui attach {app.opened or _where(app.folder)}")
         return _signalled(app)
     if engine.is_alive():  # the screen ended, by a fault of its own, while the sweep was running
-        app.leaving = app.leaving or Leaving.DETACH
-        engine.session.interrupt(leave_running=app.leaving is not Leaving.STOP)
+        app.leaving.how = app.leaving.how or Leaving.DETACH
+        engine.session.interrupt(leave_running=app.leaving.how is not Leaving.STOP)
     engine.join()
     if engine.error is not None:
         return _failed(engine.error)
@@ -158,7 +159,7 @@ def _aftermath(app: Cockpit) -> int:
     if engine.ending.status is not SweepStatus.INTERRUPTED:
         _say(f"{_state(app.folder)} See it again with: sweeptui attach {_where(app.folder)}")
         return engine.ending.exit_code or _signalled(app)
-    if app.leaving is not Leaving.STOP:
+    if app.leaving.how is not Leaving.STOP:
         return _detach(app)
     _say(f"{name} is stopped and its trials are queued again. Go on with: sweeptui continue {_where(app.folder)}")
     return _signalled(app) or engine.ending.exit_code
@@ -166,12 +167,12 @@ def _aftermath(app: Cockpit) -> int:
 
 def _signalled(app: Cockpit) -> int:
     """The exit code that says by which signal it was ended; 0 where by none."""
-    return 0 if app.signalled is None else 128 + app.signalled
+    return 0 if app.leaving.signalled is None else 128 + app.leaving.signalled
 
 
 def _detach(app: Cockpit) -> int:
     what = "goes on in the background"
-    if app.leaving is Leaving.FINISH:
+    if app.leaving.how is Leaving.FINISH:
         try:
             with closing(SqliteStore.open(app.folder / DATABASE)) as store:
                 store.submit("stop", {}, whoami())

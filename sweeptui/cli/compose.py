@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeptui.cli import COMMANDS
 from sweeptui.core.config import SweepTool
-from sweeptui.core.errors import UserError
+from sweeptui.core.errors import PlacedError, UserError
+from sweeptui.core.flowcheck import check_flow
 from sweeptui.core.values import parse_value
 from sweeptui.recipes.find import find_recipe, list_recipes
 from sweeptui.recipes.settings import parse_settings, split_settings
@@ -41,14 +42,19 @@ def compose(
     taken = {name: given[field] for field in given for name in (field, ALIASES.get(field)) if name in ref.parameters}
     if ref.is_experiment:
         raise UserError(f"{recipe} is an experiment, not a sweep; run it with: sweeptui {recipe}")
-    tool = ref.build(taken)
-    tree = tool.to_json()
+    built = ref.build(taken)
+    tree = built.to_json()
     for field, value in given.items():
         if field not in ref.parameters and ALIASES.get(field) not in ref.parameters:
             set_path(tree, field, parse_value(value) if field not in fields else value)
     for mapping, words in overrides.items():
         tree[mapping] = {**tree.get(mapping, {}), **parse_settings(words)}
-    return SweepTool.from_json(tree).with_overrides(list(settings))
+    tool = SweepTool.from_json(tree).with_overrides(list(settings))
+    try:
+        check_flow(tool)
+    except PlacedError as error:
+        raise ref.blamed(error, built, tool) from None
+    return tool
 
 
 def set_path(tree: dict[str, Any], path: str, value: Any) -> None:

@@ -133,8 +133,7 @@ def _carry_out(root: Path, sweep: str, folder: Path, *, as_json: bool) -> int:
             click.echo(f"error: sweep {sweep} was stopped before all replicates were trained", err=True)
             return EXIT_STOPPED
         else:
-            session = launch.reopen(root, sweep)
-            session.search = False
+            session = launch.reopen(root, sweep, search=False)
             code = headless.validate(session, said=not as_json)
             if code not in (0, EXIT_NO_SUCCESS, EXIT_STOPPED):
                 return code

@@ -46,7 +46,8 @@ class Commands:
     ) -> None:
         """`reconsider` is called when what suggestions may know has changed: those that are prepared do not hold.
 
-        `allow_trials` is called with a new max_trials, and raises `UserError` where there may not be as many.
+        `allow_trials` is called with max_trials before it is changed or a trial is made by hand, and raises `UserError`
+        where there may not be as many.
         """
         self._store = store
         self._dispatcher = dispatcher
@@ -229,6 +230,7 @@ class Commands:
         number, name = self._source(tx, source)
         base = tool.space.center() if source == handmade.CENTER else tx.trial(number).params if number else {}
         params = handmade.complete(tool.space, base, edits, name)
+        self._allow_trials(tool.max_trials)  # of a sweep that was over, others may have taken what it had left
         provenance = {"method": "user", "from": number or source or None, "command": command.id}
         trial = tx.create_trial(
             params,

@@ -49,6 +49,14 @@ class FieldError(UserError):
         super().__init__(f"{'.'.join(self.path)} {problem}")
 
 
+class PlacedError(UserError):
+    """A mistake in a recipe, and where in its fields: ("stages", 1, "command", 2)."""
+
+    def __init__(self, place: tuple[int | str, ...], message: str) -> None:
+        self.place = place
+        super().__init__(message)
+
+
 def hint(name: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?` where something known is near, else what there is to choose from."""
     import difflib  # noqa: PLC0415 - only a mistake pays for it

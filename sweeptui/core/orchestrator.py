@@ -75,7 +75,7 @@ class Orchestrator:
     ) -> None:
         """Without `search` only replicates are begun, and the sweep is then as far as it was.
 
-        `allow_trials` is asked before `max_trials` is changed, and raises `UserError` where there may not be as many.
+        `allow_trials`: see `Commands`.
         """
         self._store = store
         self._tool = tool

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeptui.core import tracking
-from sweeptui.core.errors import UserError, hint
+from sweeptui.core.errors import PlacedError, UserError, hint
 from sweeptui.core.stagewords import OF_ONE
 from sweeptui.core.trial import Stage, trial_id
 from sweeptui.core.values import format_value
@@ -219,6 +219,8 @@ def check(
 ) -> None:
     """Raise `UserError` for a template that could not be rendered, or that would lose something.
 
+    What is wrong with the template itself is a `PlacedError`, whose place is the argument's index.
+
     `inputs` are the fields that stages before it give; `of_one`: it evaluates one simulation.
 
     `overrides` are the `train_overrides` or `eval_overrides` that go with it: they must have a place in it, and in
@@ -228,14 +230,18 @@ def check(
     if not template:
         raise UserError(f"{field_name} is empty; give the program and its arguments")
     known = (*NAMES, *(OF_ONE if of_one else ()))
-    for item in template:
-        _check_item(item, field_name, names, known, list(inputs))
+    for at, item in enumerate(template):
+        try:
+            _check_item(item, field_name, names, known, list(inputs))
+        except UserError as error:
+            raise PlacedError((at,), str(error)) from None
     if not overrides:
         return
     owner = field_name.removesuffix("_command") if field_name.endswith("_command") else "eval"
     overrides_field = f"{owner}_overrides"
     if not any(item.strip("{}") in LISTS for item in template):
-        raise UserError(f"{overrides_field} is set, but {field_name} has no {{overrides}} or {{args}} to put it in")
+        text = f"{overrides_field} is set, but {field_name} has no {{overrides}} or {{args}} to put it in"
+        raise PlacedError((), text)
     if field_name == "train_command":
         for name in names:
             if name in overrides:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sweeptui import budgets
 from sweeptui.core.errors import UserError
 from sweeptui.core.optimizers.seeding import trial_seed
 from sweeptui.core.state import SweepStatus
@@ -45,6 +46,7 @@ def staged(root: Path, name: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=".import-", dir=target.parent.parent) as scratch:
             folder = type(target)(scratch) / name
             yield folder
+            _keep_to_budgets(root, name, folder)
             folder.rename(target)
     except OSError as error:
         raise UserError(f"{target} cannot be made: {error.strerror}; choose another --sweep-name or --root") from None
@@ -52,6 +54,13 @@ def staged(root: Path, name: str) -> Iterator[Path]:
         for parent in above:  # of a sweep that was not made
             with contextlib.suppress(OSError):
                 parent.rmdir()
+
+
+def _keep_to_budgets(root: Path, name: str, folder: Path) -> None:
+    """A sweep whose name is inside an experiment counts to its budget. Raises `UserError` where that is too small."""
+    if around := budgets.around(root, name):
+        with contextlib.closing(SqliteStore.open(folder / DATABASE, readonly=True)) as store:
+            budgets.check(around, name, store.state.searched)
 
 
 def take(

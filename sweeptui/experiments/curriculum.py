@@ -7,7 +7,9 @@ from typing import Any
 
 from sweeptui.core.errors import UserError, shown
 from sweeptui.core.experiments import Context, Pipeline
+from sweeptui.core.remote import SKYPILOT, route_of
 from sweeptui.core.schedulers import Scheduler
+from sweeptui.core.trial import Stage
 from sweeptui.experiments.experiment import Experiment
 from sweeptui.experiments.optimizers import Optimizer
 from sweeptui.experiments.sweep import SweepExperiment, Train, reached
@@ -58,6 +60,7 @@ class CurriculumExperiment(Experiment):
         self.sweep = SweepExperiment(None, optimizer, scheduler, train=train, **fields)
 
     def pipeline(self) -> Pipeline:
+        self._check_hand_over()
         return (
             Pipeline(task_idx=0, sweeps=0, ended=False)
             .stage("init", lambda: {"tasks": self.tasks, "outcomes": []})
@@ -71,6 +74,18 @@ class CurriculumExperiment(Experiment):
             .through(should_advance=bool, outcomes=list[dict[str, Any]])
             .end_loop()
         )
+
+    def _check_hand_over(self) -> None:
+        """Whether a task's trainings can begin with what was trained before, which may be gone with its machine."""
+        if self.carry is None:
+            return
+        tool = self.sweep.tool()
+        if tool.skypilot.checkpoints is None and route_of(tool, Stage.TRAIN, {}) == SKYPILOT:
+            raise UserError(
+                f"skypilot.checkpoints is missing: carry is {self.carry!r}, and a checkpoint that is trained on"
+                " SkyPilot stays on its machine; give a path that all machines share, a bucket (s3://bucket/folder) or"
+                " 'reported', or carry=None"
+            )
 
     def select_task(self, ctx: Context) -> dict[str, Any]:
         """The settings of this turn's trainings: the task's own, and where they begin."""

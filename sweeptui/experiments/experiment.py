@@ -15,7 +15,7 @@ from sweeptui.core.errors import UserError, shown
 from sweeptui.core.experiments import Context, Event, Pipeline, StoreMemory
 from sweeptui.core.experiments.awaiting import run_or_await
 from sweeptui.core.experiments.running import Runner
-from sweeptui.experiments.scope import Scope, current
+from sweeptui.experiments.scope import Scope, current, scope_around
 from sweeptui.folders import DATABASE, EXPERIMENT_DATABASE, sweep_path
 
 
@@ -56,6 +56,8 @@ class Experiment:
         outer = current()
         place = outer.root if outer is not None and root is None else Path(root or Path.cwd()).resolve()
         name = self.name if outer is None else f"{outer.name}.{self.name}"
+        if outer is None:
+            outer = scope_around(place, name)
         scope = Scope(name, place, budget, outer, say=say)
         pipeline = self.pipeline()
         pipeline.check()

@@ -9,6 +9,7 @@ from typing import Any
 
 from sweeptui.core.errors import UserError, shown
 from sweeptui.core.experiments import Context, Pipeline
+from sweeptui.core.remote import HYBRID, SKYPILOT
 from sweeptui.core.schedulers import PBTScheduler, Scheduler
 from sweeptui.core.space import Choice, Integer
 from sweeptui.experiments.experiment import Experiment
@@ -76,6 +77,18 @@ class MetaExperiment(Experiment):
         self.scheduler = scheduler
         self.configurations, self.trials, self.repeats = configurations, trials, repeats
         self.fields = fields
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """A trial goes through the stores of its own sweeps, which are on this machine."""
+        given, routes = self.fields.get("dispatcher_type"), self.fields.get("routes") or {}
+        said = f"dispatcher_type is {given!r}" if given in (SKYPILOT, HYBRID) else ""
+        said = said or next((f"routes has {key!r}: {at!r}" for key, at in routes.items() if at == SKYPILOT), "")
+        if said:
+            raise UserError(
+                f"{said}, but the trials of a MetaExperiment are whole sweeps, which this machine runs; give it to"
+                " base, the SweepExperiment whose trials may run there"
+            )
 
     def pipeline(self) -> Pipeline:
         return (

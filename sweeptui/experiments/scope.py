@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sweeptui import budgets
 from sweeptui.budgets import Budget
 from sweeptui.core.errors import UserError
 from sweeptui.core.experiments.running import STAGE
@@ -103,6 +104,14 @@ _SCOPE: ContextVar[Scope | None] = ContextVar("sweeptui_experiment", default=Non
 def current() -> Scope | None:
     """The experiment that runs now, seen from inside of it."""
     return _SCOPE.get() or _around_this_process()
+
+
+def scope_around(root: Path, name: str) -> Scope | None:
+    """What lies around an experiment that is run again by itself: its budgets hold all the same."""
+    scope: Scope | None = None
+    for budget in budgets.around(root, name):
+        scope = Scope(budget.experiment, root, budget.trials, scope)
+    return scope
 
 
 def _around_this_process() -> Scope | None:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from sweeptui.core.config import SweepTool
-from sweeptui.core.errors import UserError, explain, hint
-from sweeptui.core.flow import Flow
+from sweeptui.core.errors import PlacedError, UserError, explain, hint
+from sweeptui.core.flowcheck import check_contracts
 from sweeptui.core.template import literal
 from sweeptui.core.values import format_value
 from sweeptui.recipes.load import (
@@ -26,9 +26,11 @@ from sweeptui.recipes.load import (
     load_module,
     load_yaml,
     project_on_path,
+    short,
     source_of,
     told_by_line,
 )
+from sweeptui.recipes.locate import line_in_python, line_in_yaml, value_at
 from sweeptui.recipes.wandb_sweep import is_wandb_sweep, notes_on, read_wandb_sweep
 
 GROUP = "sweeptui.recipes"
@@ -114,6 +116,21 @@ class RecipeRef:
         if self.function is not None or not is_wandb_sweep(load_yaml(self.source)[0]):
             return []
         return notes_on(self.source, limited=limited)
+
+    def blamed(self, error: PlacedError, built: SweepTool, tool: SweepTool) -> UserError:
+        """A mistake in `tool`, with the recipe's file and line where it is one of `built`, which the recipe gave.
+
+        `tool` is what became of that by the words of a command line, which have no lines.
+        """
+        found = value_at(tool.to_json(), error.place)
+        if found != value_at(built.to_json(), error.place):
+            return error
+        if self.function is None:
+            line = line_in_yaml(self.source, error.place)
+        else:
+            key = error.place[-1]
+            line = line_in_python(self.source, self.function, key if isinstance(key, str) else found)
+        return error if line is None else UserError(f"{short(self.source)}, line {line}: {error}")
 
     def _factory_command(self, tool: SweepTool, bound: Mapping[str, Any]) -> list[str]:
         # The factory is a Python object of this process: the training process gets it by calling the recipe again.
@@ -243,10 +260,9 @@ def _from_yaml(file: Path) -> SweepTool:
     try:
         tool = SweepTool.model_validate(value)
     except ValidationError as error:
-        raise UserError(f"{file.name}, line {line_of(nodes, error.errors()[0]['loc'])}: {explain(error)}") from None
-    if tool.stages:
-        from sweeptui.core.experiments.trials import mistake_between  # noqa: PLC0415 - few recipes have stages
-
-        if found := mistake_between(Flow.of(tool)):
-            raise UserError(f"{file.name}, line {line_of(nodes, found[0])}: {found[1]}")
+        raise UserError(f"{short(file)}, line {line_of(nodes, error.errors()[0]['loc'])}: {explain(error)}") from None
+    try:
+        check_contracts(tool)
+    except PlacedError as error:
+        raise UserError(f"{short(file)}, line {line_of(nodes, error.place)}: {error}") from None
     return tool

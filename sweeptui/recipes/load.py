@@ -48,7 +48,7 @@ def told_by_line(file: Path, what: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
         line = _line_in(file, error)
-        where = f"{_short(file)}, line {line}" if line else _short(file)
+        where = f"{short(file)}, line {line}" if line else short(file)
         if isinstance(error, ValidationError):
             raise UserError(f"{where}: {explain(error)}") from None
         if isinstance(error, SyntaxError):
@@ -64,7 +64,8 @@ def _line_in(file: Path, error: BaseException) -> int | None:
     return lines[-1] if lines else None
 
 
-def _short(file: Path) -> str:
+def short(file: Path) -> str:
+    """A file as a message names it."""
     with contextlib.suppress(ValueError):
         return str(file.relative_to(Path.cwd()))
     return str(file)
@@ -180,7 +181,7 @@ def load_yaml(file: Path, loader: type[yaml.SafeLoader] = _Loader) -> tuple[Any,
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         reason = getattr(error, "problem", None) or "cannot be read"
-        raise UserError(f"{_short(file)}{where}: not valid YAML: {reason}") from None
+        raise UserError(f"{short(file)}{where}: not valid YAML: {reason}") from None
 
 
 def line_of(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:

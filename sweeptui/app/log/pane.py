@@ -106,7 +106,8 @@ class LogPane(Vertical):
 
     def on_page_read(self, message: PageRead) -> None:
         message.stop()
-        if self.view.page.lines and self.cockpit.table.has_focus:  # what is new in a log that is looked at meanwhile
+        new = bool(self.view.page.lines) or self.cockpit.lull.passing
+        if new and self.cockpit.table.has_focus:  # new in a log that is looked at meanwhile, or in one that keys pass
             self.cockpit.lull.do("log", lambda: self._turn(message))
         else:
             self._turn(message)

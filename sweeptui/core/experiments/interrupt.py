@@ -9,12 +9,16 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, Self
 
 LOOK_S = 0.1
 """Between two looks at a clock that may stand still, at the least."""
 SOON_S = 0.001
+BEAT_S = 0.2
+"""Between two looks at whether this process runs at all."""
+STOPPED_S = 1.0
+"""Without a look for longer than this, it did not."""
 
 
 class StageTimeoutError(Exception):
@@ -26,16 +30,41 @@ class CancelledRunError(BaseException):
 
 
 class Deadline:
-    """When a call's time is up, on a clock that stands still while it is paused."""
+    """When a call's time is up, on a clock of its running time. A context manager, for as long as the call takes.
+
+    That clock stands still while the call is paused, and while this whole process is stopped (SIGSTOP): no clock of the
+    system does, so a thread looks at it all the time. Where it did not come to look for a while, nothing ran but what
+    has used the processor.
+    """
 
     def __init__(self, timeout_s: float, paused_s: Callable[[], float]) -> None:
         self._timeout_s, self._paused_s = timeout_s, paused_s
-        self._began, self._paused_before = time.monotonic(), paused_s()
+        self._seen = (time.monotonic(), time.process_time(), paused_s(), 0.0)
+        """At the last look: the time, what the processor was used for, the pauses, and the running time, in seconds."""
+        self._over = threading.Event()
 
     def left(self) -> float:
         """Seconds of running time; 0 or less once the time is up."""
-        paused = self._paused_s() - self._paused_before
-        return self._timeout_s - (time.monotonic() - self._began - paused)
+        return self._timeout_s - self._look()[3]
+
+    def _look(self) -> tuple[float, float, float, float]:
+        before, used_before, paused_before, ran = self._seen
+        now, used, paused = time.monotonic(), time.process_time(), self._paused_s()
+        gone = now - before - (paused - paused_before)
+        if gone > STOPPED_S:
+            gone = min(gone, used - used_before)
+        return now, used, paused, ran + gone
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._watch, name="running time", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(BEAT_S):
+            self._seen = self._look()  # nobody else writes it, and whoever reads it finds all of it
 
 
 def call_within(call: Callable[[], Any], timeout_s: float | None, paused_s: Callable[[], float] = lambda: 0.0) -> Any:
@@ -45,12 +74,12 @@ def call_within(call: Callable[[], Any], timeout_s: float | None, paused_s: Call
     which also ends a wait, in any other at the next step of Python's interpreter. A coroutine is cancelled.
     `paused_s` tells for how long all this has been paused so far: that is no time of the call's.
     """
-    deadline = None if timeout_s is None else Deadline(timeout_s, paused_s)
-    with _interrupted(None if inspect.iscoroutinefunction(call) else deadline):
-        result = call()
-    if not inspect.isawaitable(result):
-        return result
-    return asyncio.run(_awaited(result, deadline))
+    with nullcontext() if timeout_s is None else Deadline(timeout_s, paused_s) as deadline:
+        with _interrupted(None if inspect.iscoroutinefunction(call) else deadline):
+            result = call()
+        if not inspect.isawaitable(result):
+            return result
+        return asyncio.run(_awaited(result, deadline))
 
 
 async def _awaited(result: Awaitable[Any], deadline: Deadline | None) -> Any:
