@@ -127,7 +127,7 @@ def comparisons(found: dict[str, dict[Cell, float]]) -> list[Comparison]:
                 for method in methods
             ]
             made.append(Comparison(methods, tasks, np.array(means), len(cells)))
-        fewest = min(len(found[method]) for method in methods)
+        fewest = min(len(found[method]) for method in methods if method != BASELINE)
         methods = [method for method in methods if len(found[method]) > fewest or method == BASELINE]
     return made
 

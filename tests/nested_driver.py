@@ -1,4 +1,4 @@
-"""Runs experiments for the tests in processes of their own, which kill themselves at a chosen write to any journal.
+"""Runs experiments for the tests in processes of their own, which kill themselves between two writes to journals.
 
 Reads requests as lines of JSON, forks a process for each, and answers with how that ended. The imports are paid once.
 As `sitecustomize` of a trial that runs sweeps itself it kills that one, once.
@@ -11,9 +11,12 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sweeptui import launch
+from sweeptui.core.dispatch import Capacity, DispatchError, JobExit, JobPhase, JobSpec, JobUpdate, Started
 from sweeptui.core.stores.sqlite import SqliteStore
 
 DIE_INSIDE = "NESTED_DIE_INSIDE"
@@ -21,7 +24,11 @@ DIE_INSIDE = "NESTED_DIE_INSIDE"
 
 
 def mortal(die_at: int, witness: Path, once: bool = False) -> None:
-    """End this process with SIGKILL at its so-many-th write to a journal: not written, for an odd one written."""
+    """End this process with SIGKILL between two of its writes to journals.
+
+    `die_at` counts both ends of each gap: 2 is right after the first write, 3 just before the second one, 4 right after
+    that.
+    """
     commit = SqliteStore._commit
     writes = 0
 
@@ -29,21 +36,71 @@ def mortal(die_at: int, witness: Path, once: bool = False) -> None:
         nonlocal writes
         rows = self._db.execute("SELECT kind FROM journal WHERE seq > ?", (self.state.last_seq,)).fetchall()
         writes += bool(rows)
-        dies = bool(rows) and writes == die_at
-        if dies and die_at % 2:
+        before, after = (bool(rows) and die_at == moment for moment in (2 * writes - 1, 2 * writes))
+        if not before:
             commit(self)
-        if dies and not (once and witness.exists()):
+        if (before or after) and not (once and witness.exists()):
             witness.write_text(f"{self.path.parent.name}: {', '.join(kind for (kind,) in rows)}")
             os.kill(os.getpid(), signal.SIGKILL)
-        if not (dies and die_at % 2):
+        if before:
             commit(self)
 
     SqliteStore._commit = counted  # type: ignore[method-assign]
 
 
+class AtOnce:
+    """Implements `Dispatcher`: a job ends as it begins, once, and what it did outlives this process."""
+
+    name = "at once"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ended: list[JobUpdate] = []
+
+    def open(self) -> None:
+        """Nothing to get ready."""
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+    def capacity(self, cpus: int, gpus: int) -> Capacity:
+        return Capacity(free=True)
+
+    def dispatch(self, specs: Sequence[JobSpec]) -> list[Started | DispatchError]:
+        for spec in specs:
+            done = self._done(spec.token)
+            assert not done.exists(), f"{spec.token} is started twice"
+            with spec.report_path.open("a") as file:
+                file.write(json.dumps({"step": 1, "total_steps": 1, "score": float(spec.argv[-1]), "cost": 1}) + "\n")
+            done.touch()
+            self._ended.append(self._end(spec.token))
+        return [Started(handle={}, slot={"index": 0}) for _ in specs]
+
+    def adopt(self, token: str, trial_dir: Path, handle: Mapping[str, Any]) -> JobUpdate | None:
+        return self._end(token) if self._done(token).exists() else None
+
+    def poll(self) -> list[JobUpdate]:
+        ended, self._ended = self._ended, []
+        return ended
+
+    def fileno_set(self) -> list[int]:
+        return []
+
+    def cancel(self, token: str) -> None:
+        """It has ended already."""
+
+    def _done(self, token: str) -> Path:
+        return self._folder / f"{token}.done"
+
+    def _end(self, token: str) -> JobUpdate:
+        return JobUpdate(token, JobPhase.ENDED, JobExit(code=0, run_s=1.0))
+
+
 def run(request: dict[str, Any]) -> None:
     root = Path(request["root"])
     os.chdir(root)
+    if request.get("at_once"):
+        launch.dispatcher_of = lambda _, folder: AtOnce(folder)  # type: ignore[assignment, return-value]
     if request.get("die_at"):
         mortal(request["die_at"], root / "died")
     if request.get("die_inside"):
@@ -73,6 +130,8 @@ def made(name: str) -> Any:
         return CurriculumExperiment(
             "c", tasks=[{}, {}], mastery=0.3, trials=2, sweeps_per_task=2, optimizer=RandomOptimizer(space), **quick
         )
+    if name == "nested":
+        return nested(SweepExperiment(None, RandomOptimizer(space), **quick))
     if name == "hybrid":
         protein = {"metric": "score", "goal": "maximize", "parameters": {"x": {"min": 0.0, "max": 1.0}}}
         return HybridExperiment(
@@ -84,6 +143,43 @@ def made(name: str) -> Any:
         "m", base=base, optimizer=GridOptimizer(), space={"method": Choice(["random"])}, configurations=1, trials=2,
         repeats=2 if name == "meta twice" else 1, min_free_disk_mb=0,
     )  # fmt: skip
+
+
+def nested(sweep: Any) -> Any:
+    """An experiment of a sweep and of an experiment, whose loop runs a sweep each turn; budgets around all of them."""
+    from sweeptui.core.experiments import Context, Pipeline
+    from sweeptui.experiments import Experiment
+
+    class Inside(Experiment):
+        def pipeline(self) -> Pipeline:
+            return (
+                Pipeline(turn=0, scores=[])
+                .loop_while(lambda ctx: ctx.turn < 2, max_turns=9)
+                .stage("search", lambda _: sweep.run(1))
+                .through(found=dict[str, Any])
+                .stage("next", lambda turn, scores, found: {
+                    "turn": turn + 1, "scores": [*scores, found["best_score"]]})
+                .through(turn=int, scores=list[float])
+                .end_loop()
+            )  # fmt: skip
+
+    class Around(Experiment):
+        def pipeline(self) -> Pipeline:
+            return (
+                Pipeline()
+                .stage("inside", lambda _: {"scores": Inside("in").run(2)["scores"]})
+                .through(scores=list[float])
+                .stage("rest", self.rest)
+                .through(last=dict[str, Any])
+            )
+
+        def rest(self, ctx: Context) -> Any:
+            return sweep.run(9)
+
+        def summary(self, result: Mapping[str, Any]) -> list[str]:
+            return [repr(result["scores"]), repr(result["last"]["best_score"])]
+
+    return Around("n")
 
 
 def main() -> None:

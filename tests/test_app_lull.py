@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 import pytest
-from app_sweep import Sweep, busy_sweep, until
+from app_sweep import Sweep, busy_sweep, frame, until
 
 from sweeptui.app.cockpit import Cockpit
 from sweeptui.app.lull import GARBAGE, LULL_S, PATIENCE_S, Lull
@@ -174,9 +174,9 @@ async def test_a_trial_that_is_gone_to_is_read_at_once_and_those_that_keys_pass_
     lull = app.lull = Lull(times.after, lambda: times.now)  # whose time stands still
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.snapshot is not None, "the first snapshot")
-        app.table.select(9)
+        app.table.select(5)
         times.go(LULL_S * 2)
-        await until(pilot, lambda: app.snapshot.focus and app.snapshot.focus.trial == 9, "focus")
+        await until(pilot, lambda: app.snapshot.focus and app.snapshot.focus.trial == 5, "focus")
 
         times.go(LULL_S * 2)
         await pilot.press("up")
@@ -189,6 +189,7 @@ async def test_a_trial_that_is_gone_to_is_read_at_once_and_those_that_keys_pass_
         assert lull.passing
         await until(pilot, lambda: "snapshot" in lull._waiting, "the trial that the second one went to, which waits")
         assert app.snapshot.focus.trial == gone_to != passed
+        assert any("reading the log of trial_" in line for line in frame(app)), "it is not said that there is none"
         times.go(LULL_S * 2)
         assert app.snapshot.focus.trial == passed
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeptui.app.arrange import Arrangement, Marks
-from sweeptui.app.fields import Fields, Kind, Look, Values, parse_number
+from sweeptui.app.fields import Fields, Kind, Look, Values
 from sweeptui.app.query import QueryError, complete, parse
+from sweeptui.app.typed import parse_number
 from sweeptui.core.errors import UserError
 from sweeptui.core.stagewords import Doing
 from sweeptui.core.trial import FailureKind, Job, JobOutcome, Stage, Trial, TrialStatus

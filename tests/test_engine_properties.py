@@ -382,8 +382,7 @@ class SweepMachine(RuleBasedStateMachine):
         self.store.close()
         self.optimizer.close()
         self.dispatcher.close()
-        for fd in (self.orchestrator._wake_read, self.orchestrator._wake_write):
-            os.close(fd)
+        self.orchestrator._bell.close()
         self.orchestrator = None
 
     # -- the world goes on

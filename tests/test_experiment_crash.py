@@ -6,10 +6,12 @@ The writes are those of its own store and of the sweeps inside it, and of the sw
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,9 +24,11 @@ from sweeptui.core.stores.sqlite import SqliteStore
 from sweeptui.families import sight_experiment
 from sweeptui.folders import DATABASE, experiment_names, sweep_names, sweep_path
 
+FAST_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 DRIVER = Path(__file__).with_name("nested_driver.py")
-BUDGETS = {"curriculum": 20, "hybrid": 20, "meta": 3, "meta twice": 5}
-SAMPLED = {"curriculum": (5, 19, 36), "meta": (9,)}
+BUDGETS = {"curriculum": 20, "hybrid": 20, "meta": 3, "meta twice": 5, "nested": 3}
+SAMPLED = {"curriculum": (10, 38, 71), "meta": (18,)}
+"""Moments, as `nested_driver.mortal` counts them."""
 
 
 class Driver:
@@ -60,10 +64,11 @@ class Driver:
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Iterator[Driver]:
-    driver = Driver(tmp_path)
-    yield driver
-    driver.close()
+def driver() -> Iterator[Driver]:
+    with tempfile.TemporaryDirectory(prefix="sweeptui-", dir=FAST_FOLDER) as folder:
+        driver = Driver(Path(folder))
+        yield driver
+        driver.close()
 
 
 def outcome(root: Path) -> dict[str, Any]:
@@ -87,10 +92,10 @@ def said(root: Path) -> str:
     return (root / "out").read_text()
 
 
-def kill_and_go_on(driver: Driver, name: str, expected: dict[str, Any], **where: int) -> str:
+def kill_and_go_on(driver: Driver, name: str, expected: dict[str, Any], *, at_once: bool = False, **where: int) -> str:
     """Kill an experiment at a write and run it again; what that write was, "" where there is none."""
     root = driver.place()
-    code = driver.run(name, root, **where)
+    code = driver.run(name, root, at_once=at_once, **where)
     if "die_inside" in where:
         # The trial is tried again by the sweep around it: nothing of the experiment has ended.
         assert code == 0, said(root)
@@ -98,16 +103,16 @@ def kill_and_go_on(driver: Driver, name: str, expected: dict[str, Any], **where:
         assert not (root / "died").exists()
     else:
         assert code == -signal.SIGKILL, said(root)
-        assert driver.run(name, root) == 0, said(root)
+        assert driver.run(name, root, at_once=at_once) == 0, said(root)
     assert outcome(root) == expected, where
     witness = (root / "died").read_text() if (root / "died").exists() else ""
     shutil.rmtree(root, ignore_errors=True)
     return witness
 
 
-def whole(driver: Driver, name: str) -> dict[str, Any]:
+def whole(driver: Driver, name: str, *, at_once: bool = False) -> dict[str, Any]:
     root = driver.place()
-    assert driver.run(name, root) == 0, said(root)
+    assert driver.run(name, root, at_once=at_once) == 0, said(root)
     return outcome(root)
 
 
@@ -124,8 +129,24 @@ def test_a_trial_that_runs_sweeps_killed_at_a_write_comes_to_the_same(driver: Dr
     assert all(deaths)
 
 
+def test_an_experiment_inside_an_experiment_killed_at_any_write_comes_to_the_same(driver: Driver) -> None:
+    """In each gap between two writes to any of the five journals, with trainings that end at once.
+
+    In every other gap at its end, when all is done that lies between, else at its beginning.
+    """
+    expected = whole(driver, "nested", at_once=True)
+    made = {name: len(trials) for name, (_, _, trials) in expected["sweeps"].items()}
+    assert list(made.values()) == [1, 1, 1], "the last asked for more than the budget had left"
+    places: Counter[str] = Counter()
+    gap = 1
+    while death := kill_and_go_on(driver, "nested", expected, die_at=2 * gap + gap % 2, at_once=True):
+        places[death.partition(":")[0]] += 1
+        gap += 1
+    assert set(places) == {"n", "n.in", *made}
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
     ("name", "where"),
     [("curriculum", "die_at"), ("meta twice", "die_at"), ("meta twice", "die_inside"), ("hybrid", "die_at")],

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import random
 import shutil
 import tempfile
@@ -146,8 +145,7 @@ class Engine:
         self.store.close()
         self.optimizer.close()
         self.dispatcher.close()
-        for fd in (self.orchestrator._wake_read, self.orchestrator._wake_write):
-            os.close(fd)
+        self.orchestrator._bell.close()
 
     def turn(self) -> None:
         self.now += 1.0

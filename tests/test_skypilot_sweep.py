@@ -284,7 +284,7 @@ def test_the_cockpit_shows_how_far_another_machine_is_and_greys_out_pause() -> N
     from types import SimpleNamespace
 
     from sweeptui.app import wording
-    from sweeptui.app.actions import _pausable
+    from sweeptui.app.refusals import pausable
     from sweeptui.core.trial import Job, JobState, Trial
 
     trial = Trial(number=1, params={}, seed=0, created_at=0.0, status=TrialStatus.TRAINING)
@@ -299,9 +299,9 @@ def test_the_cockpit_shows_how_far_another_machine_is_and_greys_out_pause() -> N
     priced = job(state="running", infra="aws/us-east-1", id="7", usd_h=2.5, usd=1.234, recoveries=2)
     assert wording.slot(priced.slot) == "aws/us-east-1 #7 $2.50/h $1.23 so far moved 2 x"
     snapshot = SimpleNamespace(running={1: priced})
-    assert "without skypilot.checkpoints: it cannot be paused" in _pausable(snapshot, trial)  # type: ignore[arg-type]
+    assert "without skypilot.checkpoints: it cannot be paused" in pausable(snapshot, trial)  # type: ignore[arg-type]
     snapshot.running = {1: job(state="running", pausable=True)}
-    assert _pausable(snapshot, trial) == ""  # type: ignore[arg-type]
+    assert pausable(snapshot, trial) == ""  # type: ignore[arg-type]
 
 
 def test_a_window_says_whose_log_is_wanted_first_where_that_is_elsewhere(tmp_path: Path) -> None:

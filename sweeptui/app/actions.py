@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeptui.app import wording
+from sweeptui.app import refusals, wording
 from sweeptui.app.fields import run_time
 from sweeptui.app.moves import Move
-from sweeptui.core.stagewords import PREPARING
-from sweeptui.core.trial import Stage, Trial, TrialStatus
+from sweeptui.core.trial import Trial, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.app.cockpit import Cockpit
@@ -23,131 +22,6 @@ if TYPE_CHECKING:
 TIME = "Time"
 """The group of what leads through the sweep's past."""
 Refusal = Callable[["Snapshot | None", "Trial | None"], str]
-
-
-def _no_trial(snapshot: Snapshot | None) -> str:
-    hidden = snapshot is not None and snapshot.trials
-    return "no trial matches the filter: Esc shows all again" if hidden else "there is no trial yet"
-
-
-def _always(_snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    return ""
-
-
-def _any_trial(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    return "" if trial is not None else _no_trial(snapshot)
-
-
-def _pausable(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    if trial is None or snapshot is None:
-        return _no_trial(snapshot)
-    if trial.status.terminal:
-        return f"{trial.id} is over ({wording.trial_state(trial).word}): there is nothing to pause"
-    job = snapshot.running.get(trial.number)
-    if job is not None and wording.remote(job.slot) and not job.slot.get("pausable"):
-        if job.stage.evaluates:
-            return f"{trial.id} is evaluated on SkyPilot, where an evaluation cannot be paused: kill it, or let it end"
-        if job.stage is not Stage.TRAIN:
-            return f"{trial.id} runs {job.stage} on SkyPilot, which can pause trainings only: kill it, or let it end"
-        return f"{trial.id} runs on SkyPilot without skypilot.checkpoints: it cannot be paused, but killed and requeued"
-    return _being_ended(snapshot, trial)
-
-
-def _killable(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    if trial is None or snapshot is None:
-        return _no_trial(snapshot)
-    if trial.status.terminal:
-        return f"{trial.id} is over already ({wording.trial_state(trial).word})"
-    return _being_ended(snapshot, trial)
-
-
-def _being_ended(snapshot: Snapshot, trial: Trial) -> str:
-    job = snapshot.running.get(trial.number)
-    return f"{trial.id} is being ended: {job.ask_reason}" if job is not None and job.ask is not None else ""
-
-
-def _requeueable(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    if trial is None:
-        return _no_trial(snapshot)
-    if not trial.status.terminal:
-        return f"{trial.id} is {wording.trial_state(trial).word}: only a trial that is over can be tried again"
-    return ""
-
-
-def _sweep_pausable(snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    if snapshot is None:
-        return "the sweep has not started yet"
-    if snapshot.status.ended:
-        return f"the sweep is {snapshot.status}: there is nothing to pause"
-    return ""
-
-
-def _has_best(snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    return "" if snapshot is not None and snapshot.best is not None else "no trial has a score yet"
-
-
-def _has_other_log(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    if trial is None or snapshot is None:
-        return _no_trial(snapshot)
-    jobs = snapshot.focus.jobs if snapshot.focus is not None and snapshot.focus.trial == trial.number else ()
-    if len({job.stage for job in jobs}) < 2:
-        return f"{trial.id} has only one log so far"
-    return ""
-
-
-def _has_other_attempt(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    if trial is None or snapshot is None:
-        return _no_trial(snapshot)
-    jobs = snapshot.focus.jobs if snapshot.focus is not None and snapshot.focus.trial == trial.number else ()
-    if len({(job.stage, job.attempt) for job in jobs}) == len({job.stage for job in jobs}):
-        return f"{trial.id} has had one attempt so far"
-    return ""
-
-
-def _several_metrics(snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    if snapshot is None:
-        return "the sweep has not started yet"
-    return "" if snapshot.objectives else "this sweep has one metric"
-
-
-def _any_failed(snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    failed = snapshot is not None and snapshot.counts[TrialStatus.FAILED]
-    return "" if failed else "no trial has failed"
-
-
-def _evaluable(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    if trial is None:
-        return _no_trial(snapshot)
-    if trial.status is TrialStatus.STOPPED:
-        return ""
-    later = snapshot is not None and any(word != PREPARING for word in snapshot.stages.words.values())
-    if not trial.eval_attempt and not (later and trial.attempt):
-        return f"{trial.id} was not evaluated yet: there is no evaluation to repeat"
-    if trial.status not in (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.KILLED):
-        return f"{trial.id} is {wording.trial_state(trial).word}: only a trial that is over can be evaluated again"
-    return ""
-
-
-def _room(snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    if snapshot is None:
-        return "the sweep has not started yet"
-    if snapshot.searched >= snapshot.max_trials:
-        return f"all {snapshot.max_trials} trials of the sweep are made: raise max_trials first"
-    return ""
-
-
-def _editable(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    return _any_trial(snapshot, trial) or _room(snapshot, trial)
-
-
-def _started(snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    return "" if snapshot is not None else "the sweep has not started yet"
-
-
-def _has_slots(snapshot: Snapshot | None, trial: Trial | None) -> str:
-    if snapshot is not None and snapshot.slots <= 1:
-        return "there is one slot left: pause the sweep instead"
-    return _started(snapshot, trial)
 
 
 def _kill_question(snapshot: Snapshot, trials: Sequence[Trial]) -> str:
@@ -159,16 +33,6 @@ def _kill_question(snapshot: Snapshot, trials: Sequence[Trial]) -> str:
     ran = run_time(trial, snapshot.at)
     since = f" It has run for {wording.duration(ran)}." if ran else ""
     return f"Kill {trial.id}?{since} Its result so far does not count."
-
-
-def _earlier(snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    if snapshot is None:
-        return "the sweep has not started yet"
-    return "this is the start: nothing was before" if snapshot.past is not None and snapshot.past.seq <= 1 else ""
-
-
-def _later(snapshot: Snapshot | None, _trial: Trial | None) -> str:
-    return "" if snapshot is not None and snapshot.past is not None else "this is now: nothing is later"
 
 
 def _nothing(_app: Cockpit) -> None:
@@ -183,7 +47,7 @@ class Action:
     """One or two words, for the key bar; empty for what is only in the help."""
     help: str
     run: Callable[[Cockpit], None] = _nothing
-    refusal: Refusal = _always
+    refusal: Refusal = refusals.always
     """Why it does not apply now; empty where it does."""
     question: Callable[[Snapshot, Sequence[Trial]], str] | None = None
     """What is asked before it is done. The answer that is offered is no."""
@@ -222,40 +86,42 @@ def _plot(tab: str) -> Callable[[Cockpit], None]:
 
 
 ACTIONS = (
-    Action("pause", ("p",), "pause", "Pause the trial, or let it go on", refusal=_pausable, on=_pause, changes=True),
-    Action("kill", ("x",), "kill", "Kill the trial", refusal=_killable, question=_kill_question, on=_on("kill"),
+    Action("pause", ("p",), "pause", "Pause the trial, or let it go on", refusal=refusals.pausable, on=_pause,
            changes=True),
-    Action("requeue", ("r",), "requeue", "Try the trial again", refusal=_requeueable, on=_on("requeue"), changes=True),
+    Action("kill", ("x",), "kill", "Kill the trial", refusal=refusals.killable, question=_kill_question, on=_on("kill"),
+           changes=True),
+    Action("requeue", ("r",), "requeue", "Try the trial again", refusal=refusals.requeueable, on=_on("requeue"),
+           changes=True),
     Action("edit", ("R",), "edit", "Try the trial with other parameters, as a new one",
-           lambda app: app.steering.edit(), _editable, changes=True),
-    Action("evaluate", ("E",), "", "Evaluate the trial again, without training it again", refusal=_evaluable,
+           lambda app: app.steering.edit(), refusals.editable, changes=True),
+    Action("evaluate", ("E",), "", "Evaluate the trial again, without training it again", refusal=refusals.evaluable,
            on=_on("evaluate"), changes=True),
-    Action("open", ("enter",), "open", "Everything about the trial", lambda app: app.pages.open_trial(), _any_trial,
-           group="Look closer"),
+    Action("open", ("enter",), "open", "Everything about the trial", lambda app: app.pages.open_trial(),
+           refusals.any_trial, group="Look closer"),
     Action("undo", ("ctrl+z",), "", "Take the last command back, if it has not begun",
-           lambda app: app.steering.undo(), _started, changes=True),
+           lambda app: app.steering.undo(), refusals.started, changes=True),
     Action("log", ("l",), "log", "Switch to the log of the trial's next stage",
-           lambda app: app.log_pane.switch_stage(), _has_other_log, group="Log"),
+           lambda app: app.log_pane.switch_stage(), refusals.has_other_log, group="Log"),
     Action("log_attempt", ("a",), "", "Show the log of the attempt before; before the first one, of the newest",
-           lambda app: app.log_pane.switch_attempt(-1), _has_other_attempt, group="Log"),
+           lambda app: app.log_pane.switch_attempt(-1), refusals.has_other_attempt, group="Log"),
     Action("log_attempt_after", ("A",), "", "Show the log of the attempt after; after the newest one, of the first",
-           lambda app: app.log_pane.switch_attempt(1), _has_other_attempt, group="Log"),
+           lambda app: app.log_pane.switch_attempt(1), refusals.has_other_attempt, group="Log"),
     Action("follow", ("f",), "follow", "Show the end of the log, and keep showing it",
-           lambda app: app.log_pane.view.follow(), _any_trial, group="Log"),
+           lambda app: app.log_pane.view.follow(), refusals.any_trial, group="Log"),
     Action("log_search", ("slash",), "search", "Search the log; re: begins a regular expression",
-           lambda app: app.log_pane.search(), _any_trial, group="In the log", pane="log"),
+           lambda app: app.log_pane.search(), refusals.any_trial, group="In the log", pane="log"),
     Action("log_next", ("n",), "next", "The next line that the search is found in",
-           lambda app: app.log_pane.find(forward=True), _any_trial, group="In the log", pane="log"),
-    Action("log_previous", ("N",), "", "The one before", lambda app: app.log_pane.find(forward=False), _any_trial,
-           group="In the log", pane="log"),
+           lambda app: app.log_pane.find(forward=True), refusals.any_trial, group="In the log", pane="log"),
+    Action("log_previous", ("N",), "", "The one before", lambda app: app.log_pane.find(forward=False),
+           refusals.any_trial, group="In the log", pane="log"),
     Action("log_filter", ("ampersand",), "filter", "Show only lines with some words, and after - without them",
-           lambda app: app.log_pane.filter(), _any_trial, group="In the log", pane="log"),
+           lambda app: app.log_pane.filter(), refusals.any_trial, group="In the log", pane="log"),
     Action("log_wrap", ("w",), "wrap", "Let long lines go on in the next row; again: cut them",
-           lambda app: app.log_pane.view.wrap(), _any_trial, group="In the log", pane="log"),
-    Action("log_copy", ("y",), "copy", "Copy the lines that are shown", lambda app: app.log_pane.copy(), _any_trial,
-           group="In the log", pane="log"),
+           lambda app: app.log_pane.view.wrap(), refusals.any_trial, group="In the log", pane="log"),
+    Action("log_copy", ("y",), "copy", "Copy the lines that are shown", lambda app: app.log_pane.copy(),
+           refusals.any_trial, group="In the log", pane="log"),
     Action("log_copy_line", ("Y",), "", "Copy the line that the search has come to",
-           lambda app: app.log_pane.copy(line=True), _any_trial, group="In the log", pane="log"),
+           lambda app: app.log_pane.copy(line=True), refusals.any_trial, group="In the log", pane="log"),
     Action("log_clear", ("escape",), "", "End the search, then the filter; then to the table",
            lambda app: app.log_pane.leave(), group="In the log", pane="log"),
     Action("plot_1", ("1",), "plots", "Plot learning curves, marked ones against the best",
@@ -280,56 +146,57 @@ ACTIONS = (
     Action("plot_right", ("l",), "", "To the right, as → does", lambda app: app.plotting.pane.pan(1),
            group="In the plots", pane="plots"),
     Action("plot_metric", ("M",), "", "Of several metrics, the importance for the next one",
-           lambda app: app.pages.next_metric(), _several_metrics, group="In the plots", pane="plots"),
+           lambda app: app.pages.next_metric(), refusals.several_metrics, group="In the plots", pane="plots"),
     Action("plot_log", ("y",), "log scale", "Logarithmic scores, or linear ones", lambda app: app.plotting.toggle_log(),
            group="In the plots", pane="plots"),
     Action("plot_reset", ("0",), "all", "All of the plot again", lambda app: app.plotting.pane.reset(),
            group="In the plots", pane="plots"),
     Action("filter", ("slash",), "filter", "Show only some trials: by state, score, parameter, or any text",
-           lambda app: app.choosing.bar.open(), _started, group="Table"),
+           lambda app: app.choosing.bar.open(), refusals.started, group="Table"),
     Action("show_all", ("escape",), "", "Show all trials again; without a filter, the log",
            lambda app: app.table.filter("") if app.table.query_text else app.plotting.leave(), group="Table",
            pane="table"),
     Action("sort", ("s",), "sort", "Sort by a column; a click on its title does it, too",
-           lambda app: app.choosing.ask_order(), _started, group="Table"),
-    Action("sort_reverse", ("S",), "", "Sort the other way round", lambda app: app.table.reverse(), _started,
+           lambda app: app.choosing.ask_order(), refusals.started, group="Table"),
+    Action("sort_reverse", ("S",), "", "Sort the other way round", lambda app: app.table.reverse(), refusals.started,
            group="Table"),
     Action("mark", ("space",), "mark", "Mark the trial, or not: what is done is done to all that are marked",
-           lambda app: app.table.toggle_mark(), _any_trial, group="Table"),
+           lambda app: app.table.toggle_mark(), refusals.any_trial, group="Table"),
     Action("mark_range", ("v",), "", "Mark from the last mark to the cursor", lambda app: app.table.mark_range(),
-           _any_trial, group="Table"),
+           refusals.any_trial, group="Table"),
     Action("mark_all", ("ctrl+a",), "", "Mark all trials that the filter shows", lambda app: app.table.mark_all(),
-           _any_trial, group="Table"),
+           refusals.any_trial, group="Table"),
     Action("unmark", ("u",), "", "Remove all marks", lambda app: app.table.unmark(), group="Table"),
     Action("follow_trials", ("N",), "", "Let the cursor follow the newest trial, the best one, or none",
-           lambda app: app.choosing.follow_next(), _any_trial, group="Table"),
-    Action("best", ("b",), "best", "Go to the best trial", lambda app: app.go_to_best(), _has_best, group="Go to"),
+           lambda app: app.choosing.follow_next(), refusals.any_trial, group="Table"),
+    Action("best", ("b",), "best", "Go to the best trial", lambda app: app.go_to_best(), refusals.has_best,
+           group="Go to"),
     Action("newest", ("n",), "newest", "Go to the newest trial, and on to each new one",
-           lambda app: app.go_to_newest(), _any_trial, group="Go to"),
+           lambda app: app.go_to_newest(), refusals.any_trial, group="Go to"),
     Action("pause_sweep", ("P",), "pause sweep", "Launch no more trials, or go on; running ones run on", _pause_sweep,
-           _sweep_pausable, group="Sweep", changes=True),
+           refusals.sweep_pausable, group="Sweep", changes=True),
     Action("inject", ("i",), "inject", "Make a trial by hand: it is the next one", lambda app: app.steering.inject(),
-           _room, group="Sweep", changes=True),
-    Action("more_slots", ("plus",), "", "One more trial at once", lambda app: app.steering.change_slots(1), _started,
-           group="Sweep", changes=True),
+           refusals.room, group="Sweep", changes=True),
+    Action("more_slots", ("plus",), "", "One more trial at once", lambda app: app.steering.change_slots(1),
+           refusals.started, group="Sweep", changes=True),
     Action("fewer_slots", ("minus",), "", "One trial less at once; running ones run on",
-           lambda app: app.steering.change_slots(-1), _has_slots, group="Sweep", changes=True),
+           lambda app: app.steering.change_slots(-1), refusals.has_slots, group="Sweep", changes=True),
     Action("max_trials", ("m",), "", "Change how many trials there will be",
-           lambda app: app.steering.ask_max_trials(), _started, group="Sweep", changes=True),
+           lambda app: app.steering.ask_max_trials(), refusals.started, group="Sweep", changes=True),
     Action("prompt", ("colon",), "command", "Write a command; Tab completes it", lambda app: app.steering.show_prompt(),
            group="Sweep"),
     Action("palette", ("ctrl+p",), "", "Find an action by a few letters", lambda app: app.steering.show_palette(),
            group="Sweep"),
     Action("compare", ("c",), "compare", "Compare the marked trials; one alone with the best",
-           lambda app: app.pages.compare(), _any_trial, group="Look closer"),
+           lambda app: app.pages.compare(), refusals.any_trial, group="Look closer"),
     Action("failures", ("e",), "failures", "Show the failed trials by their error",
-           lambda app: app.pages.failures(), _any_failed, group="Look closer"),
+           lambda app: app.pages.failures(), refusals.any_failed, group="Look closer"),
     Action("slots", ("o",), "slots", "Show which trial holds which slot and GPU",
-           lambda app: app.pages.slots(), _started, group="Look closer"),
+           lambda app: app.pages.slots(), refusals.started, group="Look closer"),
     Action("copy", ("y",), "copy", "Copy a configuration: YAML, overrides, command, patch",
-           lambda app: app.pages.copy(), _any_trial, group="Look closer"),
+           lambda app: app.pages.copy(), refusals.any_trial, group="Look closer"),
     Action("optimizer", ("O",), "optimizer", "What matters, what is believed along each parameter, and what is next",
-           lambda app: app.pages.optimizer(), _started, group="Look closer"),
+           lambda app: app.pages.optimizer(), refusals.started, group="Look closer"),
     Action("page_trial_before", ("left",), "before", "The trial before this one",
            lambda app: app.pages.step(Move.UP), group="On a page", pane="trial"),
     Action("page_trial_after", ("right",), "after", "The trial after this one",
@@ -337,11 +204,11 @@ ACTIONS = (
     Action("page_trial_log", ("l",), "log", "Go to the log of this trial", lambda app: app.pages.open_log(),
            group="On a page", pane="trial"),
     Action("page_metric", ("M",), "metric", "Of several metrics: what is known of the next one",
-           lambda app: app.pages.next_metric(), _several_metrics, group="On a page", pane="optimizer"),
+           lambda app: app.pages.next_metric(), refusals.several_metrics, group="On a page", pane="optimizer"),
     Action("page_requeue", ("r",), "requeue all", "Try all trials with this error again",
            lambda app: app.pages.requeue_group(), group="On a page", pane="failures", changes=True),
     Action("page_edit", ("R",), "edit", "Try them with other parameters, as new trials",
-           lambda app: app.pages.edit_group(), _room, group="On a page", pane="failures", changes=True),
+           lambda app: app.pages.edit_group(), refusals.room, group="On a page", pane="failures", changes=True),
     Action("page_select", ("enter",), "mark them", "Back to the table, with the trials of this error marked",
            lambda app: app.pages.choose(), group="On a page", pane="failures"),
     Action("page_open", ("enter",), "open", "Everything about the trial in this slot",
@@ -349,19 +216,19 @@ ACTIONS = (
     Action("page_back", ("escape", "q"), "back", "Back to the table", lambda app: app.pages.back(),
            group="On a page", pane="page"),
     Action("time_back", ("left_square_bracket",), "earlier", "Back in time, to the end of the trial before",
-           lambda app: app.travel("end", -1), _earlier, group=TIME),
+           lambda app: app.travel("end", -1), refusals.earlier, group=TIME),
     Action("time_on", ("right_square_bracket",), "later", "On in time, to the next end of a trial",
-           lambda app: app.travel("end", 1), _later, group=TIME),
+           lambda app: app.travel("end", 1), refusals.later, group=TIME),
     Action("time_change_back", ("left_curly_bracket",), "", "Back to the change before",
-           lambda app: app.travel("change", -1), _earlier, group=TIME),
+           lambda app: app.travel("change", -1), refusals.earlier, group=TIME),
     Action("time_change_on", ("right_curly_bracket",), "", "On to the next change",
-           lambda app: app.travel("change", 1), _later, group=TIME),
+           lambda app: app.travel("change", 1), refusals.later, group=TIME),
     Action("time_start", ("less_than_sign",), "", "Back to the start of the sweep",
-           lambda app: app.travel("start"), _earlier, group=TIME),
-    Action("time_now", ("greater_than_sign",), "now", "Back to now", lambda app: app.travel("now"), _later,
+           lambda app: app.travel("start"), refusals.earlier, group=TIME),
+    Action("time_now", ("greater_than_sign",), "now", "Back to now", lambda app: app.travel("now"), refusals.later,
            group=TIME),
     Action("time_play", ("T",), "play", "Play from here on, of now from the start; again: stop",
-           lambda app: app.travel("play"), _started, group=TIME),
+           lambda app: app.travel("play"), refusals.started, group=TIME),
     Action("pane", ("tab", "shift+tab"), "pane", "Move between the table, the plots and the log",
            lambda app: app.switch_pane(), group="Move"),
     Action("up", ("up", "k"), "", "Up", _move(Move.UP), group="Move"),

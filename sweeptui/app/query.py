@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
-from sweeptui.app.fields import BREAK, Field, Fields, Kind, Values, parse_number
+from sweeptui.app.fields import BREAK, Field, Fields, Kind, Values
+from sweeptui.app.typed import parse_number
 from sweeptui.core.errors import UserError
 
 _COMPARE: Mapping[str, Callable[[float], Callable[[float], bool]]] = {

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from sweeptui.core import warmstart
+from sweeptui.core.bell import Bell
 from sweeptui.core.checkpoints import Checkpoints
 from sweeptui.core.commands import Commands, Effect
 from sweeptui.core.curves import Curves
@@ -30,12 +29,13 @@ from sweeptui.core.intents import Intents
 from sweeptui.core.jobs import Jobs
 from sweeptui.core.jobspec import project_dir
 from sweeptui.core.limits import Ending, Limit, Verdict, breaker_tripped, ending, limit_reached, verdict_on
+from sweeptui.core.queued import Queued, fail_late
 from sweeptui.core.retention import Retention, note
 from sweeptui.core.schedulers.base import Action, Create, Evaluate, Finish, Fork, Promote, Stop, Train
 from sweeptui.core.state import Change, SweepState, SweepStatus
 from sweeptui.core.stores.base import StoreBusyError, StoreFullError
-from sweeptui.core.suggesting import Suggestions
-from sweeptui.core.trial import FailureKind, Job, JobOutcome, Stage, Trial, TrialStatus
+from sweeptui.core.suggesting import Suggestions, fitting
+from sweeptui.core.trial import Job, JobOutcome, Stage
 from sweeptui.core.viewing import Views
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Orchestrator:
         self._suggestions = Suggestions(
             optimizer,
             ahead=self._ahead(),
-            fits=_fits(tool, config),
+            fits=fitting(tool, config),
             prior=warmstart.observations(config),
             fidelity=self._views.fidelity,
             curves=Curves(lambda number: store.scores(number, Stage.TRAIN)) if curved else None,
@@ -113,15 +113,13 @@ class Orchestrator:
         """Why the scheduler has nothing more to do."""
         self._ended_now: deque[int] = deque(maxlen=max(1, tool.breaker_failures))
         self._limit: Limit | None = None
-        self._queued_since: dict[int, float] = {}
+        self._queued = Queued()
         self._reports_due = float("-inf")
         self._beat_at = float("-inf")
         self._clock_from = time.monotonic()
         self._interrupted = threading.Event()
         self._leave_running = False
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_write, False)
-        os.set_blocking(self._wake_read, False)
+        self._bell = Bell()
 
     # -- from outside ---------------------------------------------------------------------------------------------
 
@@ -132,8 +130,7 @@ class Orchestrator:
         self.wake()
 
     def wake(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
-            os.write(self._wake_write, b"!")
+        self._bell.ring()
 
     def run(self) -> Ending:
         """Run the sweep to its end. The caller holds the lease and closes the store.
@@ -169,11 +166,7 @@ class Orchestrator:
     def _let_go(self) -> None:
         self._optimizer.close()
         self._dispatcher.close()
-        read, write = self._wake_read, self._wake_write
-        # First forgotten, then closed: a late `wake` must not write to what gets the same number.
-        self._wake_read = self._wake_write = -1
-        os.close(read)
-        os.close(write)
+        self._bell.close()
 
     def _open(self) -> None:
         try:
@@ -262,12 +255,9 @@ class Orchestrator:
         held = full or bool(replicates) or not self._search
         actions = self._scheduler.decide(self._views.view(self._tool, closing=closing, full=held))
         self._over = next((action.reason for action in actions if isinstance(action, Finish)), "")
-        last, limit = state.last_trial, self._tool.max_trials + len(state.replicates)
+        limit = self._tool.max_trials + len(state.replicates)
         wanted = any(isinstance(action, Create) for action in actions)
-        self._suggestions.prepare(state.trials, state.ended, last, limit, wanted and not closing)
-        while self._suggestions.collect():
-            # What is made in this process is there at once, and the next one may be asked for.
-            self._suggestions.prepare(state.trials, state.ended, last, limit, wanted and not closing)
+        self._suggestions.supply(state, limit, wanted and not closing)
         allowed = replicates + [action for action in actions if not closing or self._goes_on(action, over)]
         room = self._dispatcher.capacity(self._tool.cpus_per_trial, self._tool.gpus_per_trial).free
         starts: list[Job] = []
@@ -284,8 +274,7 @@ class Orchestrator:
             self._disk.refuse(trouble)
         if starts:
             # The next suggestion is asked for as soon as the trial it may know of exists.
-            last = state.last_trial
-            self._suggestions.prepare(state.trials, state.ended, last, limit, wanted=False)
+            self._suggestions.prepare(state.trials, state.ended, state.last_trial, limit, wanted=False)
 
     def _goes_on(self, action: Action, over: bool) -> bool:
         """Whether it belongs to what has begun, and so is done although nothing new may begin."""
@@ -351,26 +340,9 @@ class Orchestrator:
         return self._ingest.fresh_reports(self._jobs.running())
 
     def _expire(self) -> None:
-        """Fail trials that wait for a slot longer than `queue_timeout_s`; a paused sweep stops that clock."""
-        limit = self._tool.queue_timeout_s
-        if limit is None or self._state.status is SweepStatus.PAUSED:
-            self._queued_since.clear()
-            return
-        now = time.monotonic()
-        waiting = {t.number for t in self._state.active if t.status is TrialStatus.PENDING}
-        self._queued_since = {number: self._queued_since.get(number, now) for number in waiting}
-        late = [number for number, since in self._queued_since.items() if now - since > limit]
-        if late:
+        if late := self._queued.late(self._tool, self._state):
             with self._write() as tx:
-                for order, number in enumerate(late, self._state.ended + 1):
-                    tx.set_trial(
-                        number,
-                        status=TrialStatus.FAILED,
-                        failure=FailureKind.TIMEOUT,
-                        reason=f"waited for a slot longer than queue_timeout_s ({limit:g} s)",
-                        end_order=order,
-                        ended_at=tx.now,
-                    )
+                fail_late(tx, late, self._tool, self._state.ended)
 
     def _ahead(self) -> int:
         """Suggestions prepared ahead."""
@@ -437,18 +409,5 @@ class Orchestrator:
         return Ending(SweepStatus.INTERRUPTED, f"interrupted while nothing could be written: {error}", 130)
 
     def _wait(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            for fd in {*self._dispatcher.fileno_set(), self._optimizer.fileno(), self._wake_read}:
-                selector.register(fd, selectors.EVENT_READ)
-            selector.select(0 if self._jobs.unwritten else TICK_S)
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
-
-
-def _fits(tool: SweepTool, config: Mapping[str, Any]) -> Callable[[Trial], bool] | None:
-    """Which trials the optimizer may know of, where the search was changed after some had run; None is all."""
-    launch = config.get("launch", {})
-    forget, mixed, space = launch.get("forget_trials_up_to", 0), launch.get("mixed", False), tool.space
-    if not (forget or mixed):
-        return None
-    return lambda trial: trial.number > forget and (not mixed or space.contains(trial.params))
+        others = {*self._dispatcher.fileno_set(), self._optimizer.fileno()}
+        self._bell.wait(others, 0 if self._jobs.unwritten else TICK_S)

@@ -20,8 +20,10 @@ from sweeptui.core.underway import KNOWN_REPORTS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sweeptui.core.config import SweepTool
     from sweeptui.core.curves import Curves
     from sweeptui.core.optimizers.service import OptimizerService
+    from sweeptui.core.state import SweepState
     from sweeptui.core.underway import Underway
 
 T = TypeVar("T")
@@ -202,6 +204,12 @@ class Suggestions:
         self._ready += [(result.first_number + i, item) for i, item in enumerate(result.suggestions)]
         return True
 
+    def supply(self, state: SweepState, limit: int, wanted: bool) -> None:
+        """Ask for what may be asked for. What is made in this process is there at once, and so the next one is due."""
+        self.prepare(state.trials, state.ended, state.last_trial, limit, wanted)
+        while self.collect():
+            self.prepare(state.trials, state.ended, state.last_trial, limit, wanted)
+
     def prepare(self, trials: Mapping[int, Trial], ended: int, last: int, limit: int, wanted: bool) -> None:
         """Ask for the next suggestion, if one may be asked for.
 
@@ -265,3 +273,12 @@ class Suggestions:
     def taken(self, last: int) -> None:
         """Forget suggestions that trials were made of, up to number `last`."""
         self._ready = [(n, item) for n, item in self._ready if n > last]
+
+
+def fitting(tool: SweepTool, config: Mapping[str, Any]) -> Callable[[Trial], bool] | None:
+    """Which trials the optimizer may know of, where the search was changed after some had run; None is all."""
+    launch = config.get("launch", {})
+    forget, mixed, space = launch.get("forget_trials_up_to", 0), launch.get("mixed", False), tool.space
+    if not (forget or mixed):
+        return None
+    return lambda trial: trial.number > forget and (not mixed or space.contains(trial.params))

@@ -77,7 +77,8 @@ class LogPane(Vertical):
         if trial is None:
             self.view.offer("the log of the selected trial will be here")
         elif job is None:
-            self.view.offer(f"{trial.id} has not been started yet")
+            read = snapshot.focus is not None and snapshot.focus.trial == trial.number
+            self.view.offer(f"{trial.id} has not been started yet" if read else f"reading the log of {trial.id}")
         else:
             self.view.offer("nothing was printed yet" if job.outcome is None else "nothing was printed")
         self._title()
