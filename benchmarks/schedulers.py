@@ -7,8 +7,8 @@
 torch onnxruntime optuna syne-tune pytest`; a method whose library is missing is left out. One line of `--out` is one
 run: the best loss so far whenever it fell, with the simulated seconds and the epochs of all trainings by then.
 
-Every run may do 2,080 epochs: 40 whole trainings. `asha+protein` and `asha+protein blind` may do a quarter of that, for
-Protein takes long to choose among hundreds of trials.
+Every run may do 2,080 epochs: 40 whole trainings. ASHA with Protein may do a quarter of that, for Protein takes long to
+choose among hundreds of trials.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ OURS: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "asha+random": ("random", "asha", ASHA, BUDGET),
     "asha-promotion+random": ("random", "asha", {**ASHA, "variant": "promotion"}, BUDGET),
     "asha+protein": ("bayes", "asha", ASHA, BUDGET // 4),
+    "asha-promotion+protein": ("bayes", "asha", {**ASHA, "variant": "promotion"}, BUDGET // 4),
     "asha+protein blind": ("bayes", "benchmarks.schedulers:Blind", ASHA, BUDGET // 4),
     "hyperband": ("random", "hyperband", ASHA, BUDGET),
     "pbt": ("random", "pbt", {"population_size": 40, "num_generations": 6, "max_epochs": EPOCHS}, BUDGET),

@@ -69,6 +69,7 @@ class ScheduledMachine(SweepMachine):
         for trial in view.trials.values():
             assert view.rungs.of(trial) == fresh.of(trial)
             assert view.rungs.reached(trial.number) == fresh.reached(trial.number)
+            assert view.rungs._bests.get(trial.number) == fresh._bests.get(trial.number)
         assert view.rungs._rungs == fresh._rungs
         anew = resolve(self.tool.scheduler, self.tool.scheduler_options)
         assert anew.decide(replace(view, rungs=fresh)) == self.orchestrator._scheduler.decide(view)

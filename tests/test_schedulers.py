@@ -15,6 +15,7 @@ from commandline import Project
 from sweeptui import schedulers as public
 from sweeptui.core.config import SweepTool
 from sweeptui.core.errors import UserError
+from sweeptui.core.optimizers.base import History, Suggestion
 from sweeptui.core.optimizers.random import RandomOptimizer
 from sweeptui.core.schedulers import (
     ASHAScheduler,
@@ -51,6 +52,13 @@ class Lines:
     def curve(self, params: Params) -> Sequence[tuple[float, float]]:
         sign = 1 if self.goal == "maximize" else -1
         return [(sign * (params["x"] * epoch + self.offset), float(epoch)) for epoch in range(1, self.epochs + 1)]
+
+
+class Level(Lines):
+    """Nothing is learnt after the first epoch."""
+
+    def curve(self, params: Params) -> Sequence[tuple[float, float]]:
+        return [(params["x"], float(epoch)) for epoch in range(1, self.epochs + 1)]
 
 
 def run(scheduler: Scheduler, task: Lines, *, workers: int = 1, max_trials: int = 27, seed: int = 0) -> Outcome:
@@ -91,13 +99,13 @@ def test_asha_lets_go_on_who_was_among_the_best_when_it_came() -> None:
     curves = {n: [1.0 - n / 10] for n in range(1, 10)}  # each better than all before
     assert stopped(scheduler, view_of(scheduler, curves)) == {}
     worse = {n: [n / 10] for n in range(1, 10)}
-    assert sorted(stopped(scheduler, view_of(scheduler, worse))) == [3, 4, 5, 6, 7, 8, 9]
+    assert sorted(stopped(scheduler, view_of(scheduler, worse))) == [2, 3, 4, 5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_diverged_trial_is_the_worst(bad: float) -> None:
     scheduler = ASHAScheduler(max_epochs=9, grace_period=1)
-    assert sorted(stopped(scheduler, view_of(scheduler, {1: [5.0], 2: [6.0], 3: [bad]}))) == [3]
+    assert sorted(stopped(scheduler, view_of(scheduler, {1: [5.0], 2: [4.0], 3: [bad]}))) == [3]
 
 
 def test_a_trial_is_compared_at_the_rung_it_has_reached() -> None:
@@ -108,9 +116,52 @@ def test_a_trial_is_compared_at_the_rung_it_has_reached() -> None:
     assert stopped(scheduler, view)[4] == "stopped at rung 1: 7 against cut 1"
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_asha_ends_what_was_overtaken_with_less_training(sign: int) -> None:
+    scheduler = ASHAScheduler(max_epochs=27, grace_period=3)
+    goal = "minimize" if sign > 0 else "maximize"
+
+    def reasons(**first: list[float]) -> dict[int, str]:
+        curves = {1: first["first"], 2: [9.0, 9.0, 0.4], 3: [9.0, 9.0, 0.3], 4: [9.0, 9.0, 0.2]}
+        return stopped(scheduler, view_of(scheduler, {n: [sign * s for s in c] for n, c in curves.items()}, goal))
+
+    # It came to the rung as the first, and of four that have come there now only the best goes on.
+    slow = [9.0, 9.0, 0.8, 0.7, 0.6]
+    assert reasons(first=slow) == {}, "it has not yet had much more training"
+    assert reasons(first=[*slow, 0.5]) == {
+        1: f"stopped after rung 1: {sign * 0.5:g} at 6 against cut {sign * 0.2:g}",
+    }
+    assert reasons(first=[*slow, 0.1]) == {}, "it has learnt as much since"
+    assert reasons(first=[*slow[:4], 0.1, 0.5]) == {}, "what it once reached is what counts"
+    assert reasons(first=[*slow[:4], math.nan, math.nan])[1].startswith(f"stopped after rung 1: {sign * 0.7:g} at 6")
+
+
+def test_what_was_overtaken_may_be_queued_again() -> None:
+    scheduler = ASHAScheduler(max_epochs=27, grace_period=3)
+    view = view_of(scheduler, {1: [0.9] * 8, 2: [0.1] * 3})
+    assert 1 in stopped(scheduler, view)
+    again = replace(view.trials[1], requeued_after_job=1)
+    trials = {**view.trials, 1: again}
+    jobs = {**view.running_jobs, 1: replace(view.running_jobs[1], id=3)}
+    later = replace(view, trials=trials, active=tuple(trials.values()), running_jobs=jobs)
+    assert stopped(scheduler, later) == {}
+    assert later.rungs is not None
+    later.rungs.add([Point(99 + step, 1, 3, float(step), None, 0.9, 1.0) for step in range(1, 6)], trials)
+    assert stopped(scheduler, later)[1] == "stopped at rung 1: 0.9 against cut 0.1"
+
+
+def test_asha_spends_less_where_it_was_unlucky_with_who_came_first() -> None:
+    """Sixteen at once come to a rung together, and what is compared first with few others is let go on."""
+    outcome = run(ASHAScheduler(max_epochs=27, grace_period=1), Level(27), workers=16, max_trials=48)
+    reasons = [trial.reason for trial in outcome.state.trials.values() if trial.status is TrialStatus.STOPPED]
+    assert any(reason.startswith("stopped after rung") for reason in reasons)
+    best = max(outcome.state.trials.values(), key=lambda trial: trial.params["x"])
+    assert best.status is TrialStatus.COMPLETED
+
+
 def test_what_a_user_queues_again_is_not_judged_by_its_past() -> None:
     scheduler = ASHAScheduler(max_epochs=9, grace_period=1)
-    view = view_of(scheduler, {1: [0.1], 2: [0.2], 3: [0.9]})
+    view = view_of(scheduler, {1: [0.2], 2: [0.1], 3: [0.9]})
     assert 3 in stopped(scheduler, view)
     again = replace(view.trials[3], requeued_after_job=3)
     trials = {**view.trials, 3: again}
@@ -132,6 +183,36 @@ def test_stopping_spends_a_part_of_the_epochs_and_keeps_the_best() -> None:
     counts = Counter(trial.status for trial in outcome.state.trials.values())
     assert counts[TrialStatus.STOPPED] > 30
     assert not counts[TrialStatus.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "ahead"),
+    [(ASHAScheduler(), 1), (Scheduler(), 8), (HyperbandScheduler(), 8), (resolve("sequential"), 0)],
+)
+def test_how_many_suggestions_are_prepared_ahead(scheduler: Scheduler, ahead: int) -> None:
+    assert scheduler.suggest_ahead(16) == ahead
+
+
+def test_a_simulated_sweep_prepares_as_a_real_one() -> None:
+    """The suggestion for a trial knows what was known when the one `ahead` before it was made."""
+    known: dict[int, list[tuple[int, list[int], list[int]]]] = {}
+
+    class Watched(RandomOptimizer):
+        def suggest(self, history: History, first_number: int, n: int = 1) -> list[Suggestion]:
+            ended, reported = [o.number for o in history.observations], [o.number for o in history.running]
+            known[ahead].append((len(history.pending), ended, reported))
+            return super().suggest(history, first_number, n)
+
+    for ahead in (0, 1):
+        known[ahead] = []
+        optimizer = Watched(SPACE, goal="maximize", settings={}, seed=0)
+        scheduler = ASHAScheduler(max_epochs=9, grace_period=1)
+        simulate(scheduler, optimizer, Level(9), workers=2, max_trials=12, suggest_ahead=ahead)
+    assert len(known[0]) == len(known[1]) == 12
+    # Its parameters do not depend on it, so both sweeps are the same but for what is known.
+    assert known[1][0] == (0, [], [])
+    assert [told[1:] for told in known[1][1:]] == [told[1:] for told in known[0][:-1]]
+    assert any(reported for _, _, reported in known[1])
 
 
 def test_promotion_keeps_exactly_one_in_three_of_each_rung() -> None:

@@ -18,7 +18,7 @@ from sweeptui.core.state import SweepState
 from sweeptui.core.stores.rows import ScoreRow
 from sweeptui.core.suggesting import history
 from sweeptui.core.trial import FailureKind, Job, JobOutcome, JobState, Point, Stage, Trial, TrialStatus
-from sweeptui.core.underway import Underway
+from sweeptui.core.underway import KNOWN_REPORTS, Underway
 
 if TYPE_CHECKING:
     from sweeptui.core.optimizers.base import Optimizer
@@ -71,7 +71,8 @@ class Simulator:
     """One sweep of simulated trainings, one event at a time. `run` does it all; a test may take the steps itself.
 
     `workers` trainings run at once. Every report is a checkpoint, unless `checkpoints` is False. A trial that goes on
-    from one continues the curve of its own parameters where the checkpoint was made.
+    from one continues the curve of its own parameters where the checkpoint was made. `suggest_ahead` is a sweep's: the
+    suggestion for a trial knows what was known when the one that is so many before it was made.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Simulator:
         max_trials: int = 100,
         seed: int = 0,
         checkpoints: bool = True,
+        suggest_ahead: int = 0,
     ) -> None:
         self.scheduler = scheduler
         self.optimizer = optimizer
@@ -92,6 +94,7 @@ class Simulator:
         self.max_trials = max_trials
         self.seed = seed
         self.checkpoints = checkpoints
+        self.suggest_ahead = suggest_ahead
         self.now_s = 0.0
         self.state = SweepState()
         plan = scheduler.plan(task.goal)
@@ -107,8 +110,8 @@ class Simulator:
         self._learning_curves = Curves(lambda number: self._scores.get(number, ()))
         self.points: list[Point] = []
         """All reports, in their order."""
-        self._newest: dict[int, Point] = {}
-        self._underway = Underway(lambda number, _: self._newest.get(number), scheduler.share, lambda: len(self.points))
+        self._reported: dict[int, list[Point]] = {}
+        self._underway = Underway(self._newest_of, scheduler.share, lambda: len(self.points))
 
     def run(self, *, max_time_s: float | None = None, max_epochs: int | None = None) -> Outcome:
         """Go on until the scheduler has nothing more to do, or the time or the epochs are used up."""
@@ -226,14 +229,19 @@ class Simulator:
 
     def _create(self) -> bool:
         number = self.state.last_trial + 1
+        ended, reports = self.state.ended, self._underway.last
+        if self.suggest_ahead:
+            basis = self.state.trials.get(number - self.suggest_ahead)
+            ended = 0 if basis is None else basis.known_ends
+            reports = 0 if basis is None else self._underway.known_to(self.state.trials, basis.number)
         known = history(
             self.state.trials,
             number,
-            self.state.ended,
+            ended,
             fidelity=self.fidelity,
             curves=self._learning_curves,
             underway=self._underway,
-            reports=len(self.points),
+            reports=reports,
         )
         suggested = self.optimizer.suggest(known, number, 1)
         if not suggested:
@@ -248,7 +256,7 @@ class Simulator:
             params,
             seed=number,
             created_at=self.now_s,
-            provenance=dict(provenance),
+            provenance={**provenance, KNOWN_REPORTS: self._underway.last},
             known_ends=self.state.ended,
         )
         self.state.put_trial(trial)
@@ -284,7 +292,7 @@ class Simulator:
         self.state.put_trial(trial)
         point = Point(len(self.points) + 1, trial.number, job.id, trial.step, trial.total_steps, score, cost)
         self.points.append(point)
-        self._newest[trial.number] = point
+        self._reported.setdefault(trial.number, []).append(point)
         row = ScoreRow(point.order, job.id, self.now_s, trial.step, score)
         self._scores.setdefault(trial.number, []).append(row)
         if self.outcome.rungs is not None:
@@ -294,6 +302,9 @@ class Simulator:
             self._schedule(job, epoch + 1)
         else:
             self.end(job, TrialStatus.COMPLETED, "train done")
+
+    def _newest_of(self, number: int, up_to: int) -> Point | None:
+        return next((point for point in reversed(self._reported.get(number, ())) if point.order <= up_to), None)
 
     def _curve(self, number: int) -> Sequence[tuple[float, float]]:
         if number not in self._curves:
@@ -311,9 +322,12 @@ def simulate(
     max_time_s: float | None = None,
     max_epochs: int | None = None,
     seed: int = 0,
+    suggest_ahead: int = 0,
 ) -> Outcome:
     """Run a simulated sweep to its end, or until a budget of seconds or of epochs over all trials is used up."""
-    simulator = Simulator(scheduler, optimizer, task, workers=workers, max_trials=max_trials, seed=seed)
+    simulator = Simulator(
+        scheduler, optimizer, task, workers=workers, max_trials=max_trials, seed=seed, suggest_ahead=suggest_ahead
+    )
     return simulator.run(max_time_s=max_time_s, max_epochs=max_epochs)
 
 

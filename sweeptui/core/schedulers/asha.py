@@ -6,6 +6,7 @@ Trials are compared at rungs of ever more training; of those that came to a rung
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -54,8 +55,8 @@ class Halving(Scheduler):
         return tuple(found)
 
     def keeps(self, count: int) -> int:
-        """How many of `count` trials at a rung may go on."""
-        return count if count < self.reduction_factor else int(count / self.reduction_factor)
+        """How many of `count` trials at a rung may go on: of the first few the best, as Optuna has it."""
+        return max(1, int(count / self.reduction_factor))
 
     def fidelity(self, trial: Trial, reached: float | None) -> float:
         if reached is None:
@@ -73,9 +74,14 @@ class Halving(Scheduler):
 class ASHAScheduler(Halving):
     """Never waits: a trial is compared with those that came to its rung before it.
 
-    "stopping" ends a trial that is not among the best of its rung, and lets the others train on. "promotion" ends every
-    trial at its rung, and trains the best on from their checkpoints once a slot is free: it errs less often, and needs
-    trainings that go on from one. A trial without a checkpoint is not ended there.
+    "stopping" ends a trial that is not among the best of its rung, and lets the others train on. It ends one of those
+    later where it has been overtaken: with the square root of `reduction_factor` times the training of its rung, half
+    of the way to the next, it never had a score that is among the best of those that have come to the rung by now. The
+    first that come to a rung have few to be compared with, and where suggestions get better all the time each is among
+    the best when it comes.
+
+    "promotion" ends every trial at its rung, and trains the best on from their checkpoints once a slot is free: it errs
+    less often, and needs trainings that go on from one. A trial without a checkpoint is not ended there.
     """
 
     name: ClassVar[str] = "asha"
@@ -101,6 +107,11 @@ class ASHAScheduler(Halving):
         if reached is None or reached < self._levels_of(trial)[1][0]:
             return None
         return min(1.0, reached / self.max_epochs)
+
+    def suggest_ahead(self, max_parallel_jobs: int) -> int:
+        """One, however many slots there are: trials begin often, and each has something new to know of."""
+        del max_parallel_jobs
+        return 1
 
     def decide(self, view: View) -> list[Action]:
         assert view.rungs is not None
@@ -138,6 +149,8 @@ class ASHAScheduler(Halving):
                 lost = next((entry for entry in rungs.of(trial) if not entry.kept), None)
                 if lost is not None:
                     yield Stop(trial.number, stopped_at(rungs, lost))
+                elif behind := rungs.overtaken(trial, math.sqrt(self.reduction_factor)):
+                    yield Stop(trial.number, behind)
             elif (entry := arrived(view, rungs, trial)) is not None:
                 yield Stop(trial.number, waits_at(entry))
 

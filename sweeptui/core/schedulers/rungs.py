@@ -109,6 +109,8 @@ class Rungs:
         self._rungs: dict[int, dict[int, Rung]] = {}
         self._entries: dict[int, dict[int, Entry]] = {}
         self._newest: dict[int, float] = {}
+        self._bests: dict[int, float] = {}
+        """The least loss of each trial since it came to its highest rung."""
         self._counts: dict[tuple[int, bool], int] = {}
 
     def add(self, points: Iterable[Point], trials: Mapping[int, Trial]) -> None:
@@ -146,6 +148,24 @@ class Rungs:
         """How much training a trial has had, in the plan's resource; None before its first score."""
         return self._newest.get(number)
 
+    def overtaken(self, trial: Trial, more: float) -> str:
+        """Why a trial is behind for good: what it was at its best since its highest rung is not among the best of that
+        rung, although it has had `more` times as much training by now. Empty where it is not, or has not.
+
+        That is told from all that have come to the rung by now, so that one that was let go on because it was among the
+        first is not trained to its end for that.
+        """
+        entry = self.highest(trial)
+        if entry is None:
+            return ""
+        bracket, _ = self.plan.levels(trial)
+        losses = self._rungs[bracket][entry.rung].losses
+        keeps, best, reached = self.plan.keeps(len(losses)), self._bests[trial.number], self._newest[trial.number]
+        if not 0 < keeps < len(losses) or reached < more * entry.reached or best <= losses[keeps - 1]:
+            return ""
+        cut = self.score(losses[keeps - 1])
+        return f"stopped after rung {entry.rung + 1}: {self.score(best):.4g} at {reached:.4g} against cut {cut:.4g}"
+
     def score(self, loss: float) -> float:
         """The score that a loss stands for, in the user's sign."""
         return loss * self._sign
@@ -155,6 +175,8 @@ class Rungs:
         if reached is None:
             return
         self._newest[trial.number] = reached
+        loss = self._sign * point.score if not math.isnan(point.score) else math.inf
+        self._bests[trial.number] = min(loss, self._bests.get(trial.number, math.inf))
         if trial.number <= self.settled_up_to:
             self.settled_up_to = 0
         bracket, levels = self.plan.levels(trial)
@@ -168,7 +190,6 @@ class Rungs:
             return
         if any(other > index and entry.job >= point.job for other, entry in mine.items()):
             return  # a step back within one training: it has been compared higher up
-        loss = self._sign * point.score if not math.isnan(point.score) else math.inf
         rungs = self._rungs.setdefault(bracket, {})
         rung = rungs.setdefault(index, Rung(levels[index]))
         insort(rung.losses, loss)
@@ -180,6 +201,7 @@ class Rungs:
             if other is not None:
                 rungs[other.rung].leave(other)
         insort(rung.waiting, (loss, trial.number))
+        self._bests[trial.number] = loss
         mine[index] = Entry(trial.number, point.job, index, reached, point.score, loss, cut)
 
     def _reached(self, point: Point, trial: Trial) -> float | None:
