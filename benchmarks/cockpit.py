@@ -136,6 +136,7 @@ class Pressed:
         time.sleep(0.7)
         for index in range(count):
             at = self._press(terminal, "pagedown", PAGE_DOWN, row, at, index)
+        terminal.send(END)  # where trials run, and the log grows
         time.sleep(SETTLE_S)  # what the keys leave behind, as garbage, is not what it is like without them
         self.cpu = terminal.cpu_share(CPU_S)
         print(f"  {name:28}", end="")

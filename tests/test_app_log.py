@@ -9,7 +9,7 @@ import pytest
 
 from sweeptui.app.log.file import CELL_BYTES, PROGRESS_CELLS, LogFile
 from sweeptui.app.log.page import Page
-from sweeptui.app.log.reader import LogReader
+from sweeptui.app.log.reader import POLL_S, RUSH_S, LogReader
 
 
 @pytest.fixture
@@ -159,3 +159,30 @@ def test_what_is_no_utf8_is_replaced(tmp_path):
     path.write_bytes(b"caf\xe9 \x80\xff ok\n")
     log = opened(path)
     assert log.line(0, log.size) == "caf\ufffd \ufffd\ufffd ok"
+
+
+def test_a_log_that_rushes_by_is_looked_at_less_often(tmp_path):
+    path, pages = tmp_path / "train.log", []
+    path.write_text("begin\n")
+    reader = LogReader(pages.append)
+
+    def grown(text: str) -> float:
+        """How long it waits after it has seen that."""
+        with path.open("a") as file:
+            file.write(text)
+        assert reader._serve(0.0)
+        while reader._turn():
+            pass
+        assert text.split()[-1] in pages[-1].lines[-1]
+        return reader._poll_s
+
+    reader.resize(10)
+    reader.open(path)
+    assert grown("one\ntwo\n") == POLL_S
+    assert grown("three\n") == POLL_S
+    assert grown("".join(f"line {number}\n" for number in range(50))) == RUSH_S
+    assert grown("".join(f"line {number}\n" for number in range(50, 100))) == RUSH_S
+    assert grown("slower\n") == POLL_S
+    assert grown("\r10%") == POLL_S
+    assert grown("\r20%") == POLL_S
+    reader.close()

@@ -19,6 +19,8 @@ from sweeptui.app.log.search import Search
 from sweeptui.app.log.viewport import Viewport
 
 POLL_S = 0.1
+RUSH_S = 0.25
+"""How often a log is looked at of which nothing stays on the page until then: faster, nobody could read it either."""
 TURN_S = 0.02
 """After so long requests are looked for, and what was found is shown."""
 POST_S = 0.05
@@ -52,6 +54,7 @@ class LogReader:
         self._requests: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._height = 1
+        self._poll_s = POLL_S
         self._log: LogFile | None = None
         self._view: Viewport | None = None
         self._filter: Filter | None = None
@@ -134,7 +137,7 @@ class LogReader:
     def run(self) -> None:
         try:
             busy = False
-            while self._serve(0.0 if busy else POLL_S):
+            while self._serve(0.0 if busy else self._poll_s):
                 busy = self._turn()
         finally:
             if self._log is not None:
@@ -178,6 +181,7 @@ class LogReader:
         if not busy or now - self._posted_at >= POST_S:
             page = self._page()
             if page != self._posted:
+                self._poll_s = RUSH_S if _rushes(self._posted, page) else POLL_S
                 self._post(page)
                 self._posted, self._posted_at = page, now
         return busy
@@ -398,3 +402,10 @@ def _passes(wanted: Filter | None, log: LogFile, place: Place) -> bool:
         return wanted is None or wanted.test(log.line(*place, colour=False))
     except TooSlowError:
         return False
+
+
+def _rushes(before: Page | None, page: Page) -> bool:
+    """Whether a log is followed that grew by more than a page at once. Of a progress bar only the last line is new."""
+    if before is None or before.path != page.path or not (before.following and page.following):
+        return False
+    return len(before.lines) > 1 and set(before.lines).isdisjoint(page.lines)
