@@ -173,7 +173,7 @@ def test_a_log_that_rushes_by_is_looked_at_less_often(tmp_path):
         assert reader._serve(0.0)
         while reader._turn():
             pass
-        assert text.split()[-1] in pages[-1].lines[-1]
+        assert text.rsplit(maxsplit=1)[-1] in pages[-1].lines[-1]
         return reader._poll_s
 
     reader.resize(10)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
-from itertools import zip_longest
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -108,12 +109,18 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._repaint_changed()
 
     def _repaint_changed(self) -> None:
-        """Paint those rows on screen that look different than they did: of very many trials hardly any do."""
+        """Paint those rows on screen that look different than they did: of very many trials hardly any do.
+
+        Rows that follow one another are painted in one go, which is cheaper.
+        """
         old, self._painted = self._painted, self._keyed()
+        pairs = zip_longest(old, self._painted)
+        changed = [before is None or now is None or before[0] != now[0] for before, now in pairs]
         top = 1 + int(self.scroll_y)
-        for index, (before, now) in enumerate(zip_longest(old, self._painted)):
-            if before is None or now is None or before[0] != now[0]:
-                self.refresh_line(top + index)
+        for different, run in groupby(enumerate(changed), key=itemgetter(1)):
+            if different:
+                (first, _), *others = run
+                self.refresh_lines(top + first, 1 + len(others))
 
     def on_screen(self) -> frozenset[int]:
         """The numbers of the trials that can be seen."""
