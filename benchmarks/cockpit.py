@@ -187,7 +187,8 @@ def keys(root: Path) -> None:
     for key, answers in idle.answers.items():
         ratio = p95(loaded.answers[key]) / p95(answers)
         print(f"  {key}: p95 busy is {ratio:.2f} times idle, {verdict(ratio, 1.5)}")
-    print(f"  CPU busy, {verdict(100 * loaded.cpu, 15)} %; idle, {verdict(100 * idle.cpu, 1)} %")
+    for name, pressed, most in (("busy", loaded, 15), ("idle", idle, 1)):
+        print(f"  CPU {name} {100 * pressed.cpu:.1f} %, {verdict(100 * pressed.cpu, most)}")
 
 
 # -- memory

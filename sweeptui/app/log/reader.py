@@ -19,7 +19,7 @@ from sweeptui.app.log.search import Search
 from sweeptui.app.log.viewport import Viewport
 
 POLL_S = 0.1
-RUSH_S = 0.25
+RUSH_S = 0.33
 """How often a log is looked at of which nothing stays on the page until then: faster, nobody could read it either."""
 TURN_S = 0.02
 """After so long requests are looked for, and what was found is shown."""
