@@ -197,15 +197,15 @@ def _at_time(lines: list[dict[str, Any]], least: dict[str, float], whole: dict[s
 
 def _by_task(lines: list[dict[str, Any]], least: dict[str, float]) -> Iterable[str]:
     """Where a few epochs say little, stopping may cost."""
-    yield "Regret at the end by task, all numbers of workers."
+    yield "Regret by task after 10 %, 25 % and all of the epochs, all numbers of workers (`-`: fewer epochs were given)."
     yield ""
     yield f"| method | {' | '.join(least)} |"
     yield f"|---|{'---:|' * len(least)}"
     for method in _of(lines, "method"):
         cells = []
         for task in least:
-            found = [_regret(line, least) for line in lines if (line["method"], line["task"]) == (method, task)]
-            cells.append(f"{statistics.mean(found):.2f}" if found else "-")
+            found = [line for line in lines if (line["method"], line["task"]) == (method, task)]
+            cells.append(", ".join(_at(found, least, share) for share in (0.1, 0.25, 1.0)) if found else "-")
         yield f"| {method} | {' | '.join(cells)} |"
 
 
