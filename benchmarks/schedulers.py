@@ -197,7 +197,7 @@ def _at_time(lines: list[dict[str, Any]], least: dict[str, float], whole: dict[s
 
 def _by_task(lines: list[dict[str, Any]], least: dict[str, float]) -> Iterable[str]:
     """Where a few epochs say little, stopping may cost."""
-    yield "Regret by task after 10 %, 25 % and all of the epochs, all numbers of workers (`-`: fewer epochs were given)."
+    yield "Regret by task after 10%, 25% and all of the epochs, over all numbers of workers (`-`: it had fewer)."
     yield ""
     yield f"| method | {' | '.join(least)} |"
     yield f"|---|{'---:|' * len(least)}"
