@@ -91,7 +91,10 @@ def test_a_wrong_stage_is_named_and_nothing_is_run(project: Project) -> None:
         ),
     ],
 )
-def test_a_contract_that_does_not_hold_has_its_line(tmp_path: Path, stages: str, line: int, said: str) -> None:
+def test_a_contract_that_does_not_hold_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: str, line: int, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     rest = "protein_config: {metric: m, parameters: {x: {min: 0.0, max: 1.0}}}\neval_command: 'true {simulation}'\n"
     more = "evaluation_simulations: [{name: a}, {name: b}]\n" if "eval" in stages else ""
     rest = rest if more else rest.partition("eval_command")[0]
