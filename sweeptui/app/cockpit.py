@@ -230,7 +230,7 @@ class Cockpit(Window[None], inherit_bindings=False):
     def show_selected(self) -> None:
         """Everything that depends on which trial is selected."""
         snapshot, trial = self.snapshot, self.selected
-        self.header.show(snapshot, self.notice(snapshot))
+        self.header.show(snapshot, self._notice(snapshot))
         self.table.offered = standing.no_trial(snapshot, self._problem)
         self.keys.show(snapshot, trial)
         self.choosing.show()
@@ -242,7 +242,7 @@ class Cockpit(Window[None], inherit_bindings=False):
         self.log_pane.show(snapshot, trial)
         self.pages.show(snapshot)
 
-    def notice(self, snapshot: Snapshot | None) -> Notice:
+    def _notice(self, snapshot: Snapshot | None) -> Notice:
         """What the user has to know as long as it lasts."""
         if self._problem:
             return Notice(self._problem)
