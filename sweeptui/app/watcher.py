@@ -17,6 +17,7 @@ from sweeptui.app import wording
 from sweeptui.app.messages import SnapshotTaken, Teller, Told, WatchFailed
 from sweeptui.app.opening import Opening, any_job_lives
 from sweeptui.app.orders import Orders
+from sweeptui.app.pace import Pace
 from sweeptui.app.plot.series import Series, SeriesReader
 from sweeptui.app.snapshot import Curve, Focus, Snapshot, snapshot
 from sweeptui.app.travel import Moment, Step, Traveller
@@ -112,6 +113,7 @@ class Watcher:
         which moment of the past to begin at.
         """
         self._traveller = traveller or Traveller(None, None)
+        self._pace = Pace()
         self.on_read: Callable[[], None] = lambda: None
         """Called on the watcher's thread once all trials are read."""
         self._clock = clock
@@ -191,7 +193,7 @@ class Watcher:
                         refresh = PLAY_REFRESH_S if self._traveller.playing else REFRESH_S
                         self._pause(refresh)
                         if changed:
-                            self._rest(began + refresh)
+                            self._rest(began + self._pace.next(refresh))
             except StoreBusyError:
                 self._say(LOCKED)
                 self._pause(REFRESH_S)

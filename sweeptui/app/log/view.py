@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from textual.events import MouseScrollDown, MouseScrollUp
+    from textual.geometry import Region
 
     from sweeptui.app.log.pattern import Span
 
@@ -90,6 +91,7 @@ class LogView(Widget, can_focus=True):
         self._page = Page(None)
         self._left = 0
         self._rows: list[Row] = []
+        self._base = Style.null()
         self.wrapping = False
         """Long lines go on in the next row."""
         self._asked = 0
@@ -167,8 +169,12 @@ class LogView(Widget, can_focus=True):
                 self._left = max(0, min(self._left + step, longest - self.size.width + 1))
                 self._arrange()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._base = self.rich_style  # of all lines, and found out with some effort
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width - 1, self.rich_style
+        width, base = self.size.width - 1, self._base
         page = self._page
         row = self._rows[y] if y < len(self._rows) else None
         here = row is not None and row.line == page.current

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -26,6 +27,7 @@ from sweeptui.app.plot.picture import Picture, Window
 
 if TYPE_CHECKING:
     from textual.events import Click, MouseScrollDown, MouseScrollUp
+    from textual.geometry import Region
     from textual.timer import Timer
 
     from sweeptui.app.plot.drawing import Draughtsman, Drawn
@@ -97,6 +99,7 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         self._asked_at: float | None = None
         """Since when the thread is at work."""
         self._picture = Picture(())
+        self._base = Style.null()
         self._above_zero = True
         self._timer: Timer | None = None
         self._due = 0.0
@@ -192,10 +195,14 @@ class PlotPane(Widget, can_focus=True, inherit_bindings=False):
         post = self.post_message
         return Draughtsman(lambda drawn: post(self.Finished(drawn)), lambda error: post(ThreadFailed(error)))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._base = self.rich_style  # of all lines, and found out with some effort
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         lines = self._picture.lines
         strip = lines[y] if y < len(lines) else Strip([])
-        return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)
+        return strip.adjust_cell_length(self.size.width).apply_style(self._base)
 
     # -- how it is looked at
 
