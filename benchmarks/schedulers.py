@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import sys
@@ -53,8 +54,10 @@ OURS: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "random": ("random", "optimizing", {}, BUDGET),
     "protein": ("bayes", "optimizing", {}, BUDGET),
     "asha+random": ("random", "asha", ASHA, BUDGET),
+    "asha-stopping+random": ("random", "asha", {**ASHA, "variant": "stopping"}, BUDGET),
     "asha-promotion+random": ("random", "asha", {**ASHA, "variant": "promotion"}, BUDGET),
     "asha+protein": ("bayes", "asha", ASHA, BUDGET // 4),
+    "asha-stopping+protein": ("bayes", "asha", {**ASHA, "variant": "stopping"}, BUDGET // 4),
     "asha-promotion+protein": ("bayes", "asha", {**ASHA, "variant": "promotion"}, BUDGET // 4),
     "asha+protein blind": ("bayes", "benchmarks.schedulers:Blind", ASHA, BUDGET // 4),
     "hyperband": ("random", "hyperband", ASHA, BUDGET),
@@ -162,7 +165,9 @@ def table(lines: list[dict[str, Any]]) -> str:
             said.append(
                 f"| {workers} | {method} | {' | '.join(cells)} | {_median(epochs, 1)} | {_median(hours, 3600)} |"
             )
-    return "\n".join([*said, "", *_by_time(lines, least), "", *_by_task(lines, least), "", *_scaling(lines, least)])
+    return "\n".join(
+        [*said, "", *_by_time(lines, least), "", *_by_task(lines, least), "", *_scaling(lines, least, ends)]
+    )
 
 
 def _by_time(lines: list[dict[str, Any]], least: dict[str, float]) -> Iterable[str]:
@@ -209,20 +214,26 @@ def _by_task(lines: list[dict[str, Any]], least: dict[str, float]) -> Iterable[s
         yield f"| {method} | {' | '.join(cells)} |"
 
 
-def _scaling(lines: list[dict[str, Any]], least: dict[str, float]) -> Iterable[str]:
-    """How much sooner many workers have the regret that one worker has at its end."""
+def _scaling(lines: list[dict[str, Any]], least: dict[str, float], ends: dict[tuple[str, int], float]) -> Iterable[str]:
+    """How much sooner many workers come as far as one."""
     most = max(_of(lines, "workers"))
-    yield f"How many times sooner {most} workers come to the regret that one worker ends with, in simulated time: the"
-    yield "median over tasks and seeds, and in how many of the runs they do."
+    yield f"How many times sooner {most} workers than one come, in simulated time: to the regret that random search"
+    yield "with one worker ends with (the medians of all runs), and to the regret that the same method ends with,"
+    yield "with one worker and within its epochs (the median of those that come there, and how many do)."
     yield ""
-    yield "| method | sooner | runs |"
-    yield "|---|---:|---:|"
+    yield "| method | to random's end | to its own end | runs |"
+    yield "|---|---:|---:|---:|"
     for method in _of(lines, "method"):
         ratios, count = [], 0
+        ends_of: dict[int, list[float]] = {1: [], most: []}
         for task in least:
             ones = _pick(lines, method, task, 1)
             if not ones:
                 continue
+            for workers, found in ends_of.items():
+                for line in _pick(lines, method, task, workers):
+                    first = _first(line, least, ends.get((task, 1), -math.inf), 0)
+                    found.append(math.inf if first is None else first)
             goal = statistics.mean(_regret(line, least) for line in ones)
             times = [_first(line, least, goal, 0) for line in ones]
             alone = [each for each in times if each is not None]
@@ -231,11 +242,11 @@ def _scaling(lines: list[dict[str, Any]], least: dict[str, float]) -> Iterable[s
                 reached = _first(line, least, goal, 0)
                 if reached is not None and alone:
                     ratios.append(statistics.median(alone) / reached)
-        yield (
-            f"| {method} | {statistics.median(ratios):.1f} | {len(ratios)} of {count} |"
-            if ratios
-            else f"| {method} | - | 0 of {count} |"
-        )
+        medians = {workers: statistics.median_high(found) for workers, found in ends_of.items() if found}
+        known = len(medians) == len(ends_of) and all(map(math.isfinite, medians.values()))
+        sooner = f"{medians[1] / medians[most]:.1f}" if known else "-"
+        own = f"{statistics.median(ratios):.1f}" if ratios else "-"
+        yield f"| {method} | {sooner} | {own} | {len(ratios)} of {count} |"
 
 
 def _of(lines: list[dict[str, Any]], key: str) -> list[Any]:

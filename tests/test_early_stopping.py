@@ -60,10 +60,11 @@ def told(outcome: Outcome) -> list[tuple[Any, ...]]:
 
 
 def test_asha_stops_what_the_simulator_stops_and_says_why(sweep: Sweep) -> None:
-    expected = simulated("asha", RUNGS, 8)
+    options = {**RUNGS, "variant": "stopping"}
+    expected = simulated("asha", options, 8)
     stopped = [trial for trial in expected.state.trials.values() if trial.status is TrialStatus.STOPPED]
     assert len(stopped) >= 3
-    run(sweep, "asha", RUNGS, 8, {repr(trial.params["x"]): [trial.step] for trial in stopped})
+    run(sweep, "asha", options, 8, {repr(trial.params["x"]): [trial.step] for trial in stopped})
     state = sweep.state
     for trial in expected.state.trials.values():
         real = state.trials[trial.number]

@@ -225,6 +225,8 @@ class Agreement(RuleBasedStateMachine):
 
     SCHEDULER: ClassVar[Mapping[str, Any]]
     EXAMPLES: ClassVar[int] = 15
+    SLOTS: ClassVar[tuple[int, int]] = (1, 3)
+    """At least and at most."""
     seen: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
@@ -236,7 +238,10 @@ class Agreement(RuleBasedStateMachine):
             self.clocks.enter_context(mock.patch.object(module, "time", clock))
         self.engine: Any = SimpleNamespace(now=1000.0)
 
-    @initialize(parallel=st.integers(1, 3))
+    @initialize(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        self.make(data.draw(st.integers(*self.SLOTS)))
+
     def make(self, parallel: int) -> None:
         task = Task()
         self.engine = Engine(self.folder, self.SCHEDULER, parallel, task, self.seen)
@@ -372,7 +377,12 @@ RUNGS = {"max_epochs": 9, "reduction_factor": 2, "grace_period": 1}
 
 
 class Stopping(Agreement):
+    SCHEDULER: ClassVar[Mapping[str, Any]] = {"name": "asha", **RUNGS, "variant": "stopping"}
+
+
+class Auto(Agreement):
     SCHEDULER: ClassVar[Mapping[str, Any]] = {"name": "asha", **RUNGS}
+    SLOTS: ClassVar[tuple[int, int]] = (1, 1)
 
 
 class Brackets(Agreement):
@@ -397,6 +407,7 @@ class Population(Agreement):
 
 MACHINES: dict[type[Agreement], set[str]] = {
     Stopping: {"stop"},
+    Auto: {"stop", "promote"},
     Brackets: {"stop"},
     Promoting: {"stop", "promote"},
     Hyper: {"stop", "promote"},

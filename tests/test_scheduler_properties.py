@@ -115,6 +115,10 @@ RUNGS = {"max_epochs": 9, "reduction_factor": 2, "grace_period": 1}
 
 
 class StoppingMachine(ScheduledMachine):
+    SCHEDULER: ClassVar[Mapping[str, Any]] = {"name": "asha", **RUNGS, "variant": "stopping"}
+
+
+class AutoMachine(ScheduledMachine):
     SCHEDULER: ClassVar[Mapping[str, Any]] = {"name": "asha", **RUNGS}
 
 
@@ -139,6 +143,7 @@ class PBTMachine(ScheduledMachine):
 
 MACHINES = {
     StoppingMachine: {"asha stopped"},
+    AutoMachine: {"asha stopped", "asha promoted"},
     PromotingMachine: {"asha stopped", "asha promoted"},
     HyperbandMachine: {"hyperband stopped", "hyperband promoted"},
     PBTMachine: {"pbt stopped", "pbt forked"},

@@ -32,6 +32,7 @@ from sweeptui.core.schedulers import (
     from_early_terminate,
     resolve,
 )
+from sweeptui.core.schedulers.base import Action, Create
 from sweeptui.core.schedulers.rungs import Rungs
 from sweeptui.core.space import Space
 from sweeptui.core.suggesting import history
@@ -231,6 +232,43 @@ def test_a_trial_without_a_checkpoint_is_not_made_to_wait() -> None:
     scheduler = ASHAScheduler(max_epochs=9, grace_period=1, variant="promotion")
     outcome = Simulator(scheduler, optimizer, task, max_trials=5, checkpoints=False).run()
     assert {trial.status for trial in outcome.state.trials.values()} == {TrialStatus.COMPLETED}
+
+
+@pytest.mark.parametrize(
+    ("workers", "checkpoints", "as_"),
+    [(1, True, "promotion"), (1, False, "stopping"), (4, True, "stopping")],
+    ids=["one by one", "without checkpoints", "several at once"],
+)
+def test_asha_waits_at_rungs_where_trials_train_one_by_one_and_have_checkpoints(workers, checkpoints, as_) -> None:
+    def actions(variant: str) -> list[Action]:
+        scheduler = ASHAScheduler(max_epochs=27, grace_period=3, variant=variant)
+        optimizer = RandomOptimizer(SPACE, goal="maximize", settings={}, seed=0)
+        simulator = Simulator(scheduler, optimizer, Lines(27), workers=workers, max_trials=12, checkpoints=checkpoints)
+        return [action for _, action in simulator.run().actions]
+
+    assert actions("auto") == actions(as_)
+    assert not checkpoints or actions("stopping") != actions("promotion")
+
+
+@pytest.mark.parametrize("trials", [1, 2, 5])
+def test_of_few_trials_that_were_ended_at_a_rung_the_best_is_trained_to_its_end(trials) -> None:
+    outcome = run(ASHAScheduler(max_epochs=27, grace_period=3), Lines(27), workers=1, max_trials=trials)
+    ended = [trial for trial in outcome.state.trials.values() if trial.status is TrialStatus.COMPLETED]
+    assert [trial.step for trial in ended] == [27]
+    assert ended[0].score == max(trial.score or 0.0 for trial in outcome.state.trials.values())
+    assert len(outcome.state.trials) == trials
+
+
+def test_where_more_slots_come_what_waits_is_left_and_nothing_is_stuck() -> None:
+    """Trials that waited at their rungs one by one, and a view with four slots: it goes on as if they were stopped."""
+    scheduler = ASHAScheduler(max_epochs=27, grace_period=3)
+    view = view_of(scheduler, {number: [0.0, 0.0, float(number)] for number in range(1, 7)})
+    waiting = {n: replace(t, status=TrialStatus.STOPPED, checkpoint="3") for n, t in view.trials.items()}
+    one = replace(
+        view, trials=waiting, active=(), running_jobs={}, max_parallel_jobs=1, max_trials=9, committed=lambda _: True
+    )
+    assert [type(action) for action in scheduler.decide(one)] == [Promote]
+    assert scheduler.decide(replace(one, may_create=True, max_parallel_jobs=4)) == [Create(3)]
 
 
 def test_brackets_begin_at_rungs_of_their_own() -> None:

@@ -82,11 +82,14 @@ class ASHAScheduler(Halving):
 
     "promotion" ends every trial at its rung, and trains the best on from their checkpoints once a slot is free: it errs
     less often, and needs trainings that go on from one. A trial without a checkpoint is not ended there.
+
+    "auto" is promotion where trials train one at a time and have checkpoints: there each would be compared with few. It
+    is stopping where several train at once, and for a trial without a checkpoint.
     """
 
     name: ClassVar[str] = "asha"
 
-    variant: Literal["stopping", "promotion"] = "stopping"
+    variant: Literal["auto", "stopping", "promotion"] = "auto"
     brackets: AtLeastOne = 1
     """Trials are spread over so many brackets; each next one has its first rung one further up."""
 
@@ -117,13 +120,20 @@ class ASHAScheduler(Halving):
         assert view.rungs is not None
         stops = list(self._stops(view, view.rungs))
         actions = launches(view)
-        if self.variant == "promotion" and view.may_launch:
+        if self._by_promotion(view) and view.may_launch:
             actions = self._with_promotions(view, view.rungs, actions)
         return [*stops, *actions]
 
     def needs_checkpoint(self, view: View, trial: Trial) -> bool:
-        del view
-        return self.variant == "promotion" and trial.status is TrialStatus.STOPPED
+        return self._by_promotion(view) and trial.status is TrialStatus.STOPPED
+
+    def _by_promotion(self, view: View) -> bool:
+        """Whether trials that have a checkpoint wait at their rungs, as things are."""
+        return self.variant == "promotion" or (self.variant == "auto" and view.max_parallel_jobs == 1)
+
+    def _promotes(self, view: View, trial: Trial) -> bool:
+        """Whether a trial is ended at its rungs to wait, and not for good."""
+        return self.variant == "promotion" or (self._by_promotion(view) and view.committed(trial))
 
     def bracket_of(self, number: int) -> int:
         """Spread as Hyperband weighs its brackets, by the number alone."""
@@ -145,23 +155,31 @@ class ASHAScheduler(Halving):
         for trial in view.training():
             if beyond := self.beyond(rungs, trial):
                 yield Stop(trial.number, beyond)
-            elif self.variant == "stopping":
-                lost = next((entry for entry in rungs.of(trial) if not entry.kept), None)
-                if lost is not None:
-                    yield Stop(trial.number, stopped_at(rungs, lost))
-                elif behind := rungs.overtaken(trial, math.sqrt(self.reduction_factor)):
-                    yield Stop(trial.number, behind)
-            elif (entry := arrived(view, rungs, trial)) is not None:
-                yield Stop(trial.number, waits_at(entry))
+            elif self._promotes(view, trial):
+                if (entry := arrived(view, rungs, trial)) is not None:
+                    yield Stop(trial.number, waits_at(entry))
+            elif lost := self._lost(rungs, trial):
+                yield Stop(trial.number, lost)
+
+    def _lost(self, rungs: Rungs, trial: Trial) -> str:
+        """Why a trial is not to train on; empty where it is."""
+        cut = next((entry for entry in rungs.of(trial) if not entry.kept), None)
+        return rungs.overtaken(trial, math.sqrt(self.reduction_factor)) if cut is None else stopped_at(rungs, cut)
 
     def _with_promotions(self, view: View, rungs: Rungs, actions: list[Action]) -> list[Action]:
-        """New trials only where nothing is to be promoted, and queued ones before both."""
+        """New trials only where nothing is to be promoted, and queued ones before both.
+
+        Once no trial is to come any more, the best of a rung goes on however few have come there: what the sweep has
+        found is trained to its end.
+        """
+        last = len(view.trials) >= view.max_trials and not view.active
         slots = view.training_slots - sum(1 for trial in view.active if trial.status is TrialStatus.PENDING)
         promoted: list[Action] = []
         for bracket in range(self.brackets):
             for index, rung in sorted(rungs.bracket(bracket).items(), reverse=True):
-                best = int(len(rung.losses) / self.reduction_factor)
-                for trial in itertools.islice(promotable(view, rungs, rung, best), max(0, slots - len(promoted))):
+                best = self.keeps(len(rung.losses)) if last else int(len(rung.losses) / self.reduction_factor)
+                able = (trial for trial in promotable(view, rungs, rung, best) if self._promotes(view, trial))
+                for trial in itertools.islice(able, max(0, slots - len(promoted))):
                     promoted.append(Promote(trial.number, f"promoted from rung {index + 1}: among the best {best}"))
         return [*promoted, *launches(view, max(0, slots - len(promoted)))] if promoted else actions
 
