@@ -89,12 +89,15 @@ def events_of(change: Change, state: SweepState) -> list[Event]:
 def _scheduled(change: Change, state: SweepState) -> Event:
     job = state.jobs[change.data["id"]]
     trial = state.trials[job.trial]
-    data: dict[str, Any] = {"stage": job.stage, "attempt": job.attempt}
+    data: dict[str, Any] = {
+        "stage": job.stage,
+        "attempt": job.attempt,
+        "scheduler": state.config.get("scheduler"),
+    }
     if job.stage is Stage.TRAIN:
         data |= {
             "number": trial.number,
             "max_trials": state.config.get("max_trials"),
-            "scheduler": state.config.get("scheduler"),
             "params": dict(trial.params),
             "provenance": dict(trial.provenance),
         }

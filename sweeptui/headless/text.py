@@ -73,11 +73,10 @@ def _scheduled(event: Event) -> list[str]:
     data = event.data
     trial = trial_id(event.trial or 0)
     again = f" (attempt {data['attempt']})" if data["attempt"] > 1 else ""
-    if data["stage"] == "eval":
-        return [f"[{scheduler_name(data)}] Scheduling evaluation for {trial}{again}"]
     name = f"[{scheduler_name(data)}]"
     if data["stage"] != "train":
-        return [f"{name} Scheduling {data['stage']} for {trial}{again}"]
+        what = "evaluation" if data["stage"] == "eval" else data["stage"]
+        return [f"{name} Scheduling {what} for {trial}{again}"]
     lines = [f"{name} Scheduling trial {data['number']}/{data['max_trials']}: {trial}{again}"]
     if data["provenance"].get("method") == VALIDATION:
         of, repeat = data["provenance"].get("of"), data["provenance"].get("repeat")
@@ -94,6 +93,8 @@ def _trial_status(event: Event) -> list[str]:
     trial = trial_id(event.trial or 0)
     reason = _because(data["reason"])
     match data["status"]:
+        case "training" if reason:
+            return [f"{SWEEP} Trial {trial} goes on{reason}"]
         case "completed":
             return [f"{SWEEP} Trial {trial} completed with {_scores(data)}"]
         case "failed":

@@ -180,7 +180,7 @@ class ASHAScheduler(Halving):
                 best = self.keeps(len(rung.losses)) if last else int(len(rung.losses) / self.reduction_factor)
                 able = (trial for trial in promotable(view, rungs, rung, best) if self._promotes(view, trial))
                 for trial in itertools.islice(able, max(0, slots - len(promoted))):
-                    promoted.append(Promote(trial.number, f"promoted from rung {index + 1}: among the best {best}"))
+                    promoted.append(Promote(trial.number, promoted_from(index, best)))
         return [*promoted, *launches(view, max(0, slots - len(promoted)))] if promoted else actions
 
 
@@ -204,6 +204,11 @@ def arrived(view: View, rungs: Rungs, trial: Trial) -> Entry | None:
     if entry is None or entry.job != view.running_jobs[trial.number].id or not view.committed(trial):
         return None
     return entry
+
+
+def promoted_from(rung: int, best: int) -> str:
+    """`promoted from rung 2: among the best 3`."""
+    return f"promoted from rung {rung + 1}: {'the best' if best == 1 else f'among the best {best}'}"
 
 
 def waits_at(entry: Entry) -> str:

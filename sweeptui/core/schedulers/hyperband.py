@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from sweeptui.core.schedulers.asha import Halving, arrived, promotable, waits_at
+from sweeptui.core.schedulers.asha import Halving, arrived, promotable, promoted_from, waits_at
 from sweeptui.core.schedulers.base import Action, Promote, Stop, View, launches
 from sweeptui.core.schedulers.rungs import Plan, Resource, Rungs
 from sweeptui.core.trial import Trial, TrialStatus
@@ -123,6 +123,6 @@ class HyperbandScheduler(Halving):
             best = int(len(rung.losses) / self.reduction_factor)
             found = list(promotable(view, rungs, rung, best))
             for trial in found:
-                yield Promote(trial.number, f"promoted from rung {index + 1}: among the best {best} of its bracket")
+                yield Promote(trial.number, f"{promoted_from(index, best)} of its bracket")
             if found:
                 return
