@@ -120,6 +120,17 @@ def busy(folder: Path, log: Path) -> Iterator[None]:
         yield
 
 
+def slowness() -> float:
+    """CPU seconds that a fixed computation takes: longer where another process is on the other half of a core."""
+    took = []
+    for _ in range(40):
+        began = time.process_time()
+        sum(index * index for index in range(200_000))
+        took.append(time.process_time() - began)
+        time.sleep(0.03)
+    return statistics.median(took)
+
+
 class Pressed:
     """How long the keys took, in seconds."""
 
@@ -168,6 +179,7 @@ def keys(root: Path) -> None:
     with cockpit(root, "over") as terminal:
         terminal.until(OURS)
         terminal.quiet(1.0, 8.0)
+        alone = slowness()
         idle = Pressed("cockpit, idle", terminal, OURS)
     with textual("table", MANY) as terminal:
         terminal.until(THEIRS)
@@ -175,6 +187,7 @@ def keys(root: Path) -> None:
         terminal.quiet(1.0, 8.0)
         Pressed("DataTable and Log, idle", terminal, THEIRS, THEIR_KEYS)
     with busy(folder, log):
+        slower = slowness() / alone
         with cockpit(root, "live") as terminal:
             terminal.until(OURS)
             time.sleep(3)
@@ -187,6 +200,7 @@ def keys(root: Path) -> None:
     for key, answers in idle.answers.items():
         ratio = p95(loaded.answers[key]) / p95(answers)
         print(f"  {key}: p95 busy is {ratio:.2f} times idle, {verdict(ratio, 1.5)}")
+    print(f"  a fixed computation takes {slower:.2f} times the CPU time while it is busy")
     for name, pressed, most in (("busy", loaded, 15), ("idle", idle, 1)):
         print(f"  CPU {name} {100 * pressed.cpu:.1f} %, {verdict(100 * pressed.cpu, most)}")
 
@@ -262,13 +276,15 @@ PARTS = {"start": start, "keys": keys, "memory": memory, "filter": filtering}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
-    arguments = parser.parse_args()
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all where none is named")
+    parts: list[str] = parser.parse_args().parts or list(PARTS)
+    if unknown := [part for part in parts if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}")
     os.environ["PYTHONPATH"] = str(HERE)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # in a pipe, too, each part is told when it is over
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}, {COLUMNS}x{ROWS}\n")
-    for part in arguments.parts:
+    for part in parts:
         folder = Path(tempfile.mkdtemp(prefix="sweeptui-bench-"))
         began = time.perf_counter()
         try:
