@@ -108,7 +108,9 @@ def test_the_metric_is_named_after_the_environment(env_id: str, name: str) -> No
     assert metric_of(env_id) == f"evaluator/eval_{name}/score"
 
 
-def test_train_then_evaluate_as_processes(tmp_path: Path) -> None:
+def test_train_then_evaluate_as_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     tool = find_recipe("ppo", tmp_path).build({"total_timesteps": 512, "episodes": 3})
     assert tool.train_command is not None
     assert tool.eval_command is not None
@@ -145,6 +147,7 @@ def test_train_then_evaluate_as_processes(tmp_path: Path) -> None:
     assert report.metrics["episodes"] == 3
     assert report.metrics["evaluator/eval_cartpole/score"] == report.score == objective(report, fields["metric"])
     assert report.metrics["reward_min"] <= (report.score or 0) <= report.metrics["reward_max"]
+    assert not list((tmp_path / "tmp").glob("SB3-*")), "thousands of trainings would leave as many folders"
 
 
 def test_training_and_evaluation_repeat_with_their_seed(tmp_path: Path, report_path: Path) -> None:

@@ -33,6 +33,7 @@ try:
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.logger import Logger
     from stable_baselines3.common.preprocessing import is_image_space
 except ImportError as error:
     sys.stderr.write(f"error: the ppo recipe cannot import {error.name}: pip install 'sweeptui[ppo]'\n")
@@ -151,7 +152,7 @@ def build(config: PPOConfig, seed: int) -> PPO:
         )
     torch.set_num_threads(1)
     envs = make_vec_env(lambda: make_env(config.env_id), n_envs=trainer.num_envs, seed=seed)
-    return PPO(
+    model = PPO(
         policy_of(envs.observation_space),
         envs,
         learning_rate=trainer.optimizer.learning_rate,
@@ -167,6 +168,8 @@ def build(config: PPOConfig, seed: int) -> PPO:
         seed=seed,
         device=config.device,
     )
+    model.set_logger(Logger(folder=None, output_formats=[]))  # its own makes a folder in /tmp for each training
+    return model
 
 
 def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
