@@ -81,8 +81,9 @@ def test_asha_stops_what_the_simulator_stops_and_says_why(sweep: Sweep) -> None:
             assert real.checkpoint.endswith("last.json"), "it had time for a last checkpoint"
 
 
-def test_promotion_trains_on_from_checkpoints_and_pays_for_no_epoch_twice(sweep: Sweep) -> None:
-    options = {**RUNGS, "variant": "promotion"}
+@pytest.mark.parametrize("variant", ["promotion", "auto"])
+def test_promotion_trains_on_from_checkpoints_and_pays_for_no_epoch_twice(sweep: Sweep, variant: str) -> None:
+    options = {**RUNGS, "variant": variant}
     expected = simulated("asha", options, 9)
     run(sweep, "asha", options, 9, {"*": [1, 3]})
     state = sweep.state
