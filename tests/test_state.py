@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.state import Change, ChangeKind, SweepState, SweepStatus
 from sweeptui.core.trial import JobState, Stage, Trial, TrialStatus
 
@@ -85,6 +86,27 @@ def test_equal_scores_go_to_the_first_and_odd_ones_to_nobody() -> None:
     assert best.number == 3
     put(state, 3, TrialStatus.PENDING, None)
     assert state.best("maximize") == state.trials[4]
+
+
+def test_the_best_is_still_the_best_while_it_is_trained_on_and_no_more_when_it_is_begun_anew() -> None:
+    state = SweepState()
+    ended = Trial(1, {}, 0, 0.0, TrialStatus.STOPPED, score=5.0, end_order=1, attempt=1)
+    state.put_trial(ended)
+    state.put_trial(Trial(2, {}, 0, 0.0, TrialStatus.STOPPED, score=3.0, end_order=2, attempt=1))
+    for status, score in ((TrialStatus.PENDING, 5.0), (TrialStatus.TRAINING, 5.5), (TrialStatus.EVALUATING, 6.0)):
+        goes_on = replace(ended, status=status, score=score, attempt=2)
+        state.put_trial(goes_on)
+        assert state.best("maximize") == goes_on
+        assert [found.trial.number for found in ranked(state.trials.values(), "maximize")] == [1, 2]
+    begun_anew = replace(ended, status=TrialStatus.TRAINING, score=9.0, requeued_after_job=4)
+    crashed_and_tried_again = replace(ended, status=TrialStatus.TRAINING, score=9.0, end_order=None, attempt=2)
+    failed = replace(ended, status=TrialStatus.FAILED, score=9.0)
+    for trial in (begun_anew, crashed_and_tried_again, failed):
+        state.put_trial(trial)
+        best = state.best("maximize")
+        assert best is not None
+        assert best.number == 2
+        assert [found.trial.number for found in ranked(state.trials.values(), "maximize")] == [2]
 
 
 @settings(max_examples=150, deadline=None)

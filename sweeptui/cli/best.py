@@ -21,7 +21,7 @@ from sweeptui.core.analysis.best import (
     training_command,
 )
 from sweeptui.core.analysis.forms import FORMS, as_form
-from sweeptui.core.analysis.ranking import SCORED, ranked
+from sweeptui.core.analysis.ranking import ranked
 from sweeptui.core.analysis.replicates import estimate
 from sweeptui.core.analysis.summary import best_json, json_line, metrics_json, tool_of
 from sweeptui.core.errors import UserError, hint
@@ -168,7 +168,7 @@ def _within(state: SweepState, budget: float | None) -> list[Trial]:
 
 def _noise(state: SweepState, objectives: Objectives, which: int, best: Trial) -> Estimate:
     """Over the trials with the same parameters: where it was validated the replicates, which it was not chosen by."""
-    same = [trial for trial in state.trials.values() if trial.params == best.params and trial.status in SCORED]
+    same = [trial for trial in state.trials.values() if trial.params == best.params and trial.has_result]
     fresh = [trial for trial in same if trial.is_replicate]
     same = fresh if len(fresh) > 1 else same
     values = (value_of(trial, objectives, which) for trial in same)

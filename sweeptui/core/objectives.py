@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweeptui.core.trial import TrialStatus
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
 
 MAX_OBJECTIVES = 4
 """Beyond that nearly every trial is on the front, and a front says nothing."""
-SCORED = frozenset({TrialStatus.COMPLETED, TrialStatus.STOPPED})
-"""The states whose scores are a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ def results(trials: Iterable[Trial], objectives: Objectives) -> list[Member]:
     """The trials that have a result of every objective, by number."""
     found = []
     for trial in sorted(trials, key=lambda each: each.number):
-        if trial.status in SCORED and not trial.is_replicate and (values := values_of(trial, objectives)) is not None:
+        if trial.has_result and not trial.is_replicate and (values := values_of(trial, objectives)) is not None:
             found.append(Member(trial, values))
     return found
 

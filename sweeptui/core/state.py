@@ -314,13 +314,10 @@ class SweepState:
 
 
 def _beats(goal: str, trial: Trial, best: Trial | None) -> bool:
-    if trial.score is None or trial.status not in _SCORED or not math.isfinite(trial.score) or trial.is_replicate:
+    if trial.score is None or not trial.has_result or not math.isfinite(trial.score) or trial.is_replicate:
         return False
     if best is None or best.score is None:
         return True
     if trial.score == best.score:
         return trial.number < best.number
     return (trial.score < best.score) == (goal == "minimize")
-
-
-_SCORED = frozenset({TrialStatus.COMPLETED, TrialStatus.STOPPED})

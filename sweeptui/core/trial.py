@@ -118,6 +118,8 @@ FAILURE_VALUES = frozenset(kind.value for kind in FailureKind)
 VALIDATION = "validation"
 """The method of a replicate: a trial that repeats a configuration with another seed, to see how good it really is."""
 TERMINAL = frozenset({TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.STOPPED, TrialStatus.KILLED})
+SCORED = frozenset({TrialStatus.COMPLETED, TrialStatus.STOPPED})
+"""The ends whose scores are a result."""
 RUNNING = frozenset({TrialStatus.TRAINING, TrialStatus.EVALUATING})
 
 _S = TrialStatus
@@ -202,6 +204,16 @@ class Trial:
     @property
     def id(self) -> str:
         return trial_id(self.number)
+
+    @property
+    def has_result(self) -> bool:
+        """Its score, if it has one, is a result: it has ended with it, or is trained on from where it was ended.
+
+        A trial that waited at a rung and was the best there is still the best while it goes on.
+        """
+        if self.status.terminal:
+            return self.status in SCORED
+        return self.end_order is not None and not self.requeued_after_job
 
     @property
     def is_replicate(self) -> bool:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from sweeptui.app import theme
 from sweeptui.app.plot.chart import Chart, Shape, Trace
-from sweeptui.core.trial import RUNNING, TrialStatus
+from sweeptui.core.trial import RUNNING, SCORED, TrialStatus
 
 if TYPE_CHECKING:
     from sweeptui.app.snapshot import Snapshot
     from sweeptui.core.trial import Trial
 
-SCORED = frozenset({TrialStatus.COMPLETED, TrialStatus.STOPPED})
 FAILED = "✗"
 LIVE = "▶"
 BEST = "★"

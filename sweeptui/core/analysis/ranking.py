@@ -6,13 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeptui.core.objectives import SCORED
 from sweeptui.core.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-__all__ = ["SCORED", "Ranked", "ranked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ def ranked(trials: Iterable[Trial], goal: str, value: Callable[[Trial], float | 
     ordered by lower cost (an unknown cost last), then by number.
     """
     sign = -1.0 if goal == "maximize" else 1.0
-    judged = (trial for trial in trials if trial.status in SCORED and not trial.is_replicate)
+    judged = (trial for trial in trials if trial.has_result and not trial.is_replicate)
     values = ((trial, trial.score if value is None else value(trial)) for trial in judged)
     scored = [(trial, score) for trial, score in values if score is not None and math.isfinite(score)]
     scored.sort(key=lambda pair: (sign * pair[1], math.inf if pair[0].cost is None else pair[0].cost, pair[0].number))
