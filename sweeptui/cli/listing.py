@@ -9,6 +9,7 @@ import click
 from sweeptui.cli.options import json_option, root_option
 from sweeptui.core.analysis.summary import json_line, sweep_json, unreadable_json
 from sweeptui.core.errors import UserError
+from sweeptui.core.wording import number
 from sweeptui.families import parents, sight_experiment, stage_of
 from sweeptui.folders import experiment_names, sweep_path, sweeps_dir
 from sweeptui.survey import sightings
@@ -53,7 +54,7 @@ def list_(*, as_json: bool, root: Path) -> int:
                 f"{shape['trial_count'] - shape['replicates']}" + ("" if most is None else f"/{most}"),
                 str(counts["completed"] + counts["stopped"]),
                 str(counts["failed"] + counts["killed"]),
-                "-" if best is None else f"{best['score']!r} ({best['id']})",
+                "-" if best is None else f"{number(best['score'])} ({best['id']})",
                 shape["holder"] or "",
             )
         )
