@@ -445,6 +445,30 @@ def test_a_bracket_that_was_over_is_looked_at_again_where_a_trial_of_it_is_queue
         state.teardown()
 
 
+def test_a_trial_that_was_queued_again_twice_is_compared_alike() -> None:
+    """What it reported before the second time is set aside by both, also where it counted for others by then."""
+    both = Promoting()
+    try:
+        both.make(parallel=1)
+        both.pause_or_go_on(None)
+        both.some_train(fault=None, saved=True, times=6, which=[2])
+        both.pause_or_go_on(None)
+        both.one_is_queued_again(5)
+        both.some_train(fault=None, saved=False, times=8, which=[2, 1, 2])
+        both.one_is_queued_again(3)
+        both.one_is_killed(1, None)
+        both.one_is_queued_again(3)
+        both.pause_or_go_on(None)
+        both.one_is_queued_again(0)
+        both.pause_or_go_on(None)
+        both.some_train(fault=None, saved=True, times=5, which=[0, 1, 1])
+        both.one_is_queued_again(2)
+        both.one_is_killed(2, None)
+        both.one_fails(which=2, code=137)
+    finally:
+        both.teardown()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.__name__)

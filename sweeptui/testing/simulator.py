@@ -153,6 +153,9 @@ class Simulator:
         afresh = {"failure": None, "ended_at": None, "score": None, "cost": None, "step": None}
         fields: dict[str, Any] = {"status": TrialStatus.PENDING, "requeued_after_job": last, **afresh}
         self.state.put_trial(replace(trial, **fields))
+        if self.outcome.rungs is not None:  # a sweep makes all comparisons again without what is set aside, too
+            self.outcome.rungs = Rungs(self.outcome.rungs.plan, self.task.goal)
+            self.outcome.rungs.add(self.points, self.state.trials)
 
     def decide(self) -> None:
         """Ask the scheduler and do what it says, until it says nothing that can be done."""
