@@ -52,8 +52,14 @@ def test_painting_is_counted_and_waiting_is_not(monkeypatch, clocks):
 
 async def test_a_sweep_that_is_dear_to_show_is_shown_less_often(tmp_path, monkeypatch):
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
-    rests = []
-    monkeypatch.setattr(Watcher, "_rest", lambda self, until: rests.append(until - time.monotonic()))
+    turn, began, apart = Watcher._turn, [], []
+
+    def timed(self, store):
+        began.append(time.monotonic())
+        return turn(self, store)
+
+    monkeypatch.setattr(Watcher, "_turn", timed)
+    monkeypatch.setattr(Watcher, "_rest", lambda self, until: apart.append(until - began[-1]))
     sweep = Sweep(tmp_path)
     app = Cockpit(sweep.folder, utf8=True)
     costs = iter(range(100_000))
@@ -61,7 +67,7 @@ async def test_a_sweep_that_is_dear_to_show_is_shown_less_often(tmp_path, monkey
         await until(pilot, lambda: app._watcher.turns > 0, "the first look")
         app._watcher._pace = Pace(lambda: float(next(costs)))
         for score in (10.0, 20.0):
-            seen = len(rests)
+            seen = len(apart)
             finish(sweep, score)
-            await until(pilot, lambda seen=seen: len(rests) > seen, "a turn that found a change")
-    assert max(rests) > 0.1, "it goes on at once where a refresh is over"
+            await until(pilot, lambda seen=seen: len(apart) > seen, "a turn that found a change")
+    assert max(apart) == pytest.approx(SLOWEST_S, abs=0.1), "from the beginning of one turn to that of the next"
