@@ -26,6 +26,7 @@ CONSTANTS: Mapping[str, tuple[tuple[str, str, Any], ...]] = {
     "averaging": (("surrogate", "MAX_EXPLANATIONS", 1),),
     "length-prior": (("gp", "LENGTH_PRIOR_VARIANCE", 100.0),),
     "noise-model": (("gp", "NOISE_CEILING", 2e-7),),
+    "pull": (("centre", "CENTRE_WEIGHT", 0.0),),
     "cost": (("surrogate", "COST_WEIGHT", 0.0),),
     "front": (("turn", "choose_centres", lambda front, incumbent: [incumbent]),),
     "adaptive-reach": (("candidates", "FINEST", 0.0),),

@@ -36,8 +36,8 @@ class Axes:
         self._space = space
         self._distributions = [space.distributions[name] for name in space.axes]
         self.conditional = np.array([name in space.conditions.of for name in space.axes], dtype=bool)
-        self._absent = np.array([d.to_unit(d.from_unit(d.center)) for d in self._distributions])
-        """Where a parameter that does not exist stands: at the centre."""
+        self.centre = np.array([d.to_unit(d.from_unit(d.center)) for d in self._distributions])
+        """Each parameter's `mean`. There stands one that does not exist."""
         deciding = set(space.conditions.deciding)
         self._deciding = [axis for axis, name in enumerate(space.axes) if name in deciding]
         self.count = len(self._distributions)
@@ -68,14 +68,14 @@ class Axes:
     def _without_absent(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         if not self.conditional.any():
             return points
-        return np.where(self.exists(points), points, self._absent)
+        return np.where(self.exists(points), points, self.centre)
 
     def exists(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which parameters there are at snapped points; asked once for all points with the same deciding values."""
         if len(points) == 0:
             return np.ones(points.shape, dtype=np.bool_)
         different, which = np.unique(points[:, self._deciding], axis=0, return_inverse=True)
-        rows = np.repeat(self._absent[None, :], len(different), axis=0)
+        rows = np.repeat(self.centre[None, :], len(different), axis=0)
         rows[:, self._deciding] = different
         there = [self._space.decode(row) for row in rows.tolist()]
         known = np.array([[name in each for name in self._space.axes] for each in there], dtype=np.bool_)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from sweeptui.core.optimizers.protein import acquisition
+from sweeptui.core.optimizers.protein.centre import Pull
 from sweeptui.core.optimizers.protein.feasibility import Success
 from sweeptui.core.optimizers.protein.fidelity import FOREIGN
 from sweeptui.core.optimizers.protein.gp import (
@@ -130,6 +131,7 @@ class Surrogate(Search["Draw"]):
         self.incumbent = int(kept[proven[int(means[0].argmax())]])
         """Index of the observed point with the best posterior mean: with noise, the best score is often luck."""
         front_costs = self.costs.values[self.front]
+        self._pull = Pull.of(axes, len(kept)) if options.acquisition == "ei" else None
         self._cheapest = float(front_costs.min())
         self._cost_range = float(front_costs.max()) - self._cheapest
 
@@ -165,6 +167,8 @@ class Surrogate(Search["Draw"]):
             self._acquisition(which, *of, log_cost, draw)[0] for which, of in zip(asked, predictions, strict=True)
         ]
         value = self._combined(values, asked)[0]
+        if self._pull is not None:
+            value = value + self._pull.value(points)
         if self._success is not None:
             value = value + self._success.log_chance(features)
         cost = np.exp(log_cost * self.costs.spread + self.costs.centre)
@@ -226,7 +230,13 @@ class Surrogate(Search["Draw"]):
             values.append(value)
             slopes.append(by_mean[0] * mean_slope + by_std[0] * std_slope + by_cost[0] * cost_slope)
         together, shares = self._combined(values, asked)
-        return float(together[0]), shares[:, 0] @ np.array(slopes)
+        wanted, slope = float(together[0]), shares[:, 0] @ np.array(slopes)
+        if self._pull is not None:
+            numeric = self._axes.numeric_features
+            pulled, pulled_slope = self._pull.gradient(features[numeric])
+            wanted += pulled
+            slope[numeric] += pulled_slope
+        return wanted, slope
 
 
 @dataclass(frozen=True, slots=True)
