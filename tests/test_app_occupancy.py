@@ -93,6 +93,25 @@ def test_a_line_for_each_slot_says_what_it_has_done():
     assert text(occupancy.done(held, 40))[1].split() == ["0", "3", "1", "90%", "–"], "too little room for a bar"
 
 
+def test_what_ended_last_stands_first():
+    found = [
+        stint(1, 0, 0, 10),
+        stint(2, 1, 2, 30, JobOutcome.CRASHED),
+        Stint(3, 3, 0, 12, 22, JobOutcome.STOPPED, 5.0),
+        stint(4, 0, 23, None),
+    ]
+    held = occupancy.occupancy(found, 40, over=False)
+    section = occupancy.ended(held, lambda number: None, 40, 2)
+    head, first, second = (row.split() for row in text(section))
+    assert head == ["slot", "trial", "ended", "took", "CPU", "score"]
+    assert first == ["1", "2", "✗", "crashed", "28s", "–", "–", "10s", "ago"]
+    assert second == ["0", "3", "✂", "stopped", "10s", "50%", "–", "18s", "ago"]
+    assert [row.key for row in section.lines] == [None, 2, 3]
+    assert section.note == "2 of 3"
+    running = occupancy.occupancy(found[3:], 40, over=False)
+    assert occupancy.ended(running, lambda number: None, 40, 2) is None
+
+
 def test_how_many_were_taken_is_drawn_to_scale():
     held = occupancy.occupancy([stint(1, 0, 0, 10), stint(2, 1, 5, 10)], 10, over=True)
     section = occupancy.used(held, 2, 13, 2)
@@ -115,3 +134,8 @@ async def test_the_page_has_both(tmp_path, size):
         assert any("3       0    86%  100%" in row for row in rows)
         assert any("1       1    14%     –" in row for row in rows)
         assert {len(row) for row in rows} == {size[0]}
+        assert any("Ended last" in row for row in rows) == (size[1] >= 40), "where there is room"
+        if size[1] >= 40:
+            await pilot.press("enter")
+            await pilot.pause()
+            assert any("trial_0004" in row for row in frame(app)[:2]), "the one that ended last, on its page"

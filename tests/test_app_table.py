@@ -496,3 +496,42 @@ def test_the_watcher_takes_in_only_what_has_changed(tmp_path):
         assert snapshot.spent == pytest.approx(sum(trial.spent for trial in state.trials.values()))
     other.close()
     assert len(told) > 50
+
+
+# -- how it is painted
+
+
+async def test_rows_that_have_only_moved_are_painted_as_they_were(tmp_path):
+    sweep = busy_sweep(tmp_path)
+    async with cockpit(sweep, size=(100, 20), select=DONE) as (app, pilot):
+        table = app.table
+        assert table.max_scroll_y >= 1
+
+        def painted() -> dict[int, tuple[int, object]]:
+            """Of each trial on screen: its place, and what is painted there."""
+            strips = table._styles_cache.render_widget(table, table.size.region)
+            return {
+                next(s.style.meta["trial"] for s in strip if s.style and "trial" in s.style.meta): (place, strip)
+                for place, strip in enumerate(strips)
+                if any(s.style and "trial" in s.style.meta for s in strip)
+            }
+
+        before = painted()
+        table.scroll_relative(y=1, animate=False)
+        await pilot.pause()
+        after = painted()
+        both = before.keys() & after.keys()
+        assert len(both) >= 3
+        assert all(after[number][0] == before[number][0] - 1 for number in both), "they have moved"
+        same = {number for number in both if after[number][1] is before[number][1]}
+        assert same >= both - {DONE}
+        assert DONE not in after, "the cursor has scrolled away"
+        table.mark([BEST])
+        await pilot.pause()
+        marked = painted()
+        assert marked[BEST][1] is not after[BEST][1]
+        assert "●" in marked[BEST][1].text
+        app.set_focus(None)  # and with another frame around it none is the same
+        await pilot.pause()
+        blurred = painted()
+        assert not any(blurred[number][1] is marked[number][1] for number in marked)

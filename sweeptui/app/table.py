@@ -22,6 +22,7 @@ from sweeptui.app.actions import ACTIONS
 from sweeptui.app.arrange import MANY, Arrangement, Marks
 from sweeptui.app.columns import PLAIN, QUIET, SORTED, Row, fit
 from sweeptui.app.fields import Field, Fields
+from sweeptui.app.kept import KeptLines
 from sweeptui.app.layout import Seen
 from sweeptui.app.moves import Move
 from sweeptui.app.query import QueryError, parse
@@ -68,6 +69,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, *, clock: Callable[[], float] = time.time, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        self._styles_cache = KeptLines()
         self._clock = clock
         self._snapshot: Snapshot | None = None
         self.fields = Fields(())

@@ -219,8 +219,13 @@ def job_state(job: Job) -> State:
         if (state := _elsewhere(job)) is not None:
             return state
         return State("◌", "starting", theme.SKY) if job.state is JobState.INTENT else State("▶", "running", theme.SKY)
-    failure = job.outcome.failure
-    return _JOBS[job.outcome] if failure is None else State("✗", _FAILURES.get(failure, str(failure)), theme.VERMILLION)
+    return job_end(job.outcome)
+
+
+def job_end(outcome: JobOutcome) -> State:
+    """How one attempt has ended."""
+    failure = outcome.failure
+    return _JOBS[outcome] if failure is None else State("✗", _FAILURES.get(failure, str(failure)), theme.VERMILLION)
 
 
 def remote(place: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What each slot has done so far, and how many were taken when."""
+"""What each slot has done so far, what ended last, and how many slots were taken when."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from sweeptui.app.screens.lines import Section, line, table
 from sweeptui.core.errors import UserError
 from sweeptui.core.stores.stints import Stint, stints
 from sweeptui.core.trial import JobOutcome
+from sweeptui.core.wording import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from rich.style import Style
+
+    from sweeptui.core.trial import Trial
 
 ENDS = {
     JobOutcome.COMPLETED: ("╸", theme.GREEN),
@@ -126,6 +129,41 @@ def done(held: Occupancy, room: int) -> Section:
         bars = [_bar(held, lane, width) for lane in held.lanes]
         lines = [line(*row.pieces, gap, *bar) for row, bar in zip(lines, [_times(held, width), *bars], strict=True)]
     return Section("What each has done", tuple(lines), f"in {wording.duration(held.length)}")
+
+
+def ended(held: Occupancy, trials: Callable[[int], Trial | None], now: float, most: int) -> Section | None:
+    """The jobs that ended last, the newest first, with the score of each one's trial; None where none has ended."""
+    over = [(each, lane) for lane, stints in enumerate(held.lanes) for each in stints if each.ended is not None]
+    over.sort(key=lambda found: (found[0].ended, found[0].job), reverse=True)
+    if not over or most < 1:
+        return None
+    rows: list[list[Piece]] = [
+        [(title, HEADER) for title in ("slot", "trial", "ended", "took", "CPU", "score")],
+    ]
+    keys: list[int | None] = [None]
+    for each, lane in over[:most]:
+        assert each.ended is not None
+        took, trial = each.ended - each.began, trials(each.trial)
+        rows.append(
+            [
+                (str(lane), BOLD),
+                (str(each.trial) if trial is None else trial.id, BOLD),
+                _end(each),
+                (wording.duration(took), PLAIN),
+                (wording.UNKNOWN if each.cpu_s is None or took <= 0 else f"{each.cpu_s / took:.0%}", PLAIN),
+                (number(None if trial is None else trial.score), PLAIN),
+                (f"{wording.duration(now - each.ended)} ago", QUIET),
+            ]
+        )
+        keys.append(each.trial)
+    return Section("Ended last", tuple(table(rows, left=3, keys=keys)), f"{len(rows) - 1} of {len(over)}")
+
+
+def _end(stint: Stint) -> Piece:
+    if stint.outcome is None:
+        return wording.UNKNOWN, QUIET
+    state = wording.job_end(stint.outcome)
+    return str(state), theme.style(state.colour)
 
 
 def _times(held: Occupancy, width: int) -> list[Piece]:

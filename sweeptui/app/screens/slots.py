@@ -34,8 +34,9 @@ LOOK_S = 2.0
 MAX_WAITING = 12
 LEAST_CURVE, MOST_CURVE = 10, 30
 """Lines of the learning curve."""
-LEAST_ROWS, MOST_ROWS = 3, 12
-"""Lines of how many slots were taken when."""
+LEAST_ROWS, ENOUGH_ROWS, MOST_ROWS = 3, 12, 30
+"""Lines of how many slots were taken when: more than enough of them only where nothing else is to be said."""
+LEAST_ENDED, MOST_ENDED = 3, 30
 
 
 @dataclass
@@ -162,6 +163,10 @@ class SlotsPage(Page):
         held = occupancy.occupancy(self._measured.stints, self.cockpit.clock(), over=snapshot.over)
         if held is not None:
             sections.append(occupancy.done(held, room))
+            spare = height - rows_of(sections) - 3 - ENOUGH_ROWS - 3
+            if spare >= LEAST_ENDED:
+                ended = occupancy.ended(held, snapshot.trial, self.cockpit.clock(), min(spare, MOST_ENDED))
+                sections += [] if ended is None else [ended]
             left = height - rows_of(sections) - 3
             sections.append(occupancy.used(held, snapshot.slots, room, max(LEAST_ROWS, min(MOST_ROWS, left))))
         return sections
