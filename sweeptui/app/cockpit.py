@@ -161,7 +161,7 @@ class Cockpit(Window[None], inherit_bindings=False):
         self._watch_sweep()
         if self.engine is not None and self.leaving.signalled is None:
             self.engine.start()
-        self.set_interval(1.0, self.table.tick)
+        self.set_interval(1.0, lambda: self.lull.do("tick", self.table.tick))
         self.set_interval(1.0, self.lull.collect)
         if self._gauges is not None:
             self.call_after_refresh(self._gauges.start)

@@ -71,6 +71,8 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self._styles_cache = KeptLines()
         self._clock = clock
+        self._now = 0.0
+        """Up to when durations count. It stands between two looks, so that rows that have only moved are the same."""
         self._snapshot: Snapshot | None = None
         self.fields = Fields(())
         self._fields_key: tuple[object, ...] = ()
@@ -90,7 +92,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
     # -- what is shown
 
     def show(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        self._snapshot, self._now = snapshot, self._clock()
         self._learn_fields(snapshot)
         news = self.shown.take(snapshot)
         # A column that is scrolled to is being read, and so is one that it is sorted by.
@@ -108,6 +110,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
     def tick(self) -> None:
         """A second has passed."""
         if self._snapshot is not None and self._snapshot.active:
+            self._now = self._clock()
             self._repaint_changed()
 
     def _repaint_changed(self) -> None:
@@ -175,7 +178,7 @@ class TrialTable(ScrollView, can_focus=True, inherit_bindings=False):
             snapshot.curves.get(trial.number, _NO_CURVE),
             snapshot.best is not None and snapshot.best.number == trial.number,
             snapshot.cost_unit,
-            self._clock(),
+            self._now,
             snapshot.goal == "maximize",
             snapshot.stages,
         )
