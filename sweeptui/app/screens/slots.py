@@ -34,7 +34,7 @@ LOOK_S = 2.0
 MAX_WAITING = 12
 LEAST_CURVE, MOST_CURVE = 10, 30
 """Lines of the learning curve."""
-LEAST_ROWS, ENOUGH_ROWS, MOST_ROWS = 3, 12, 30
+LEAST_ROWS, ENOUGH_ROWS, MOST_ROWS = 3, 6, 30
 """Lines of how many slots were taken when: more than enough of them only where nothing else is to be said."""
 LEAST_ENDED, MOST_ENDED = 3, 30
 
