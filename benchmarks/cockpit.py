@@ -111,7 +111,7 @@ def busy(folder: Path, log: Path) -> Iterator[None]:
                 [sys.executable, "-m", "cockpit_parts.load", *words],
                 stdout=subprocess.PIPE if words == ["protein"] else subprocess.DEVNULL,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-                start_new_session=True,  # Linux shares the cores among sessions: else it would be the terminal that waits
+                start_new_session=True,  # Linux shares the cores among sessions: else the terminal itself would wait
             )
             stack.callback(process.wait)
             stack.callback(process.kill)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LULL_S = 0.3
-"""So long after a key the next one is expected: longer than between two taps, three to six of which come in a second."""
+"""So long after a key the next one is expected: longer than between two taps, and than a key that is held repeats."""
 PATIENCE_S = 0.5
 """So much later than it came anything is painted, whatever keys are pressed."""
 GARBAGE = 60
