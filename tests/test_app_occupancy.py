@@ -13,7 +13,7 @@ from sweeptui.core.trial import FailureKind, JobOutcome
 
 
 def stint(job: int, slot: int | None, began: float, ended: float | None, outcome=JobOutcome.COMPLETED) -> Stint:
-    return Stint(job, job, slot, began, ended, None if ended is None else outcome, None)
+    return Stint(job, job, slot, began, ended, None if ended is None else outcome, None, "train")
 
 
 def text(section) -> list[str]:
@@ -43,14 +43,14 @@ def test_the_stints_of_a_sweep_are_read_and_what_is_over_only_once(tmp_path):
     reader = Stints(database)
     first = reader.read()
     assert first == (
-        Stint(1, 1, 1, NOW, NOW + 10, JobOutcome.COMPLETED, 15.0),
-        Stint(2, 2, None, NOW + 10, NOW + 15, JobOutcome.CRASHED, None),
-        Stint(3, 3, None, NOW + 15, None, None, None),
+        Stint(1, 1, 1, NOW, NOW + 10, JobOutcome.COMPLETED, 15.0, "train"),
+        Stint(2, 2, None, NOW + 10, NOW + 15, JobOutcome.CRASHED, None, "train"),
+        Stint(3, 3, None, NOW + 15, None, None, None, "train"),
     )
     assert [each.job for each in stints(database, after=reader._last)] == [3]
     sweep.clock.now += 2
     sweep.end(3, 1.0)
-    assert reader.read() == (*first[:2], Stint(3, 3, None, NOW + 15, NOW + 17, JobOutcome.COMPLETED, None))
+    assert reader.read() == (*first[:2], Stint(3, 3, None, NOW + 15, NOW + 17, JobOutcome.COMPLETED, None, "train"))
     sweep.store.close()
     database.unlink()
     assert len(reader.read()) == 3, "what is known of before"
@@ -97,15 +97,15 @@ def test_what_ended_last_stands_first():
     found = [
         stint(1, 0, 0, 10),
         stint(2, 1, 2, 30, JobOutcome.CRASHED),
-        Stint(3, 3, 0, 12, 22, JobOutcome.STOPPED, 5.0),
+        Stint(3, 3, 0, 12, 22, JobOutcome.STOPPED, 5.0, "eval"),
         stint(4, 0, 23, None),
     ]
     held = occupancy.occupancy(found, 40, over=False)
     section = occupancy.ended(held, lambda number: None, 40, 2)
     head, first, second = (row.split() for row in text(section))
-    assert head == ["slot", "trial", "ended", "took", "CPU", "score"]
-    assert first == ["1", "2", "✗", "crashed", "28s", "–", "–", "10s", "ago"]
-    assert second == ["0", "3", "✂", "stopped", "10s", "50%", "–", "18s", "ago"]
+    assert head == ["slot", "trial", "stage", "ended", "took", "CPU", "score"]
+    assert first == ["1", "2", "train", "✗", "crashed", "28s", "–", "–", "10s", "ago"]
+    assert second == ["0", "3", "eval", "✂", "stopped", "10s", "50%", "–", "18s", "ago"]
     assert [row.key for row in section.lines] == [None, 2, 3]
     assert section.note == "2 of 3"
     running = occupancy.occupancy(found[3:], 40, over=False)

@@ -138,7 +138,7 @@ def ended(held: Occupancy, trials: Callable[[int], Trial | None], now: float, mo
     if not over or most < 1:
         return None
     rows: list[list[Piece]] = [
-        [(title, HEADER) for title in ("slot", "trial", "ended", "took", "CPU", "score")],
+        [(title, HEADER) for title in ("slot", "trial", "stage", "ended", "took", "CPU", "score")],
     ]
     keys: list[int | None] = [None]
     for each, lane in over[:most]:
@@ -148,6 +148,7 @@ def ended(held: Occupancy, trials: Callable[[int], Trial | None], now: float, mo
             [
                 (str(lane), BOLD),
                 (str(each.trial) if trial is None else trial.id, BOLD),
+                (wording.line(each.stage), PLAIN),
                 _end(each),
                 (wording.duration(took), PLAIN),
                 (wording.UNKNOWN if each.cpu_s is None or took <= 0 else f"{each.cpu_s / took:.0%}", PLAIN),
@@ -156,7 +157,7 @@ def ended(held: Occupancy, trials: Callable[[int], Trial | None], now: float, mo
             ]
         )
         keys.append(each.trial)
-    return Section("Ended last", tuple(table(rows, left=3, keys=keys)), f"{len(rows) - 1} of {len(over)}")
+    return Section("Ended last", tuple(table(rows, left=4, keys=keys)), f"{len(rows) - 1} of {len(over)}")
 
 
 def _end(stint: Stint) -> Piece:

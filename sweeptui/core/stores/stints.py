@@ -18,7 +18,7 @@ BUSY_TIMEOUT_S = 0.1
 """Who asks will ask again."""
 _SELECT = (
     "SELECT id, trial, slot, started_at, ended_at, outcome,"
-    " json_extract(exit, '$.rusage.utime_s') + json_extract(exit, '$.rusage.stime_s')"
+    " json_extract(exit, '$.rusage.utime_s') + json_extract(exit, '$.rusage.stime_s'), stage"
     " FROM jobs WHERE started_at IS NOT NULL AND id > ? ORDER BY id"
 )
 
@@ -37,6 +37,7 @@ class Stint:
     outcome: JobOutcome | None
     cpu_s: float | None
     """CPU seconds of all its processes; None while it runs, and where nobody counted."""
+    stage: str
 
 
 def stints(path: Path, after: int = 0) -> list[Stint]:
@@ -50,7 +51,14 @@ def stints(path: Path, after: int = 0) -> list[Stint]:
 
 
 def _stint(
-    job: int, trial: int, slot: str, began: float, ended: float | None, outcome: str | None, cpu_s: float | None
+    job: int,
+    trial: int,
+    slot: str,
+    began: float,
+    ended: float | None,
+    outcome: str | None,
+    cpu_s: float | None,
+    stage: str,
 ) -> Stint:
     index = json.loads(slot).get("index")
     return Stint(
@@ -61,4 +69,5 @@ def _stint(
         ended,
         None if outcome is None else JobOutcome(outcome),
         cpu_s,
+        stage,
     )
