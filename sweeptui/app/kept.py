@@ -21,7 +21,7 @@ MAX_KEPT = 500
 
 
 class KeptLines(StylesCache):
-    """For a widget whose `render_line` gives the same strip again for what looks the same."""
+    """For a widget without an outline whose `render_line` gives the same strip again for what looks the same."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,17 +40,22 @@ class KeptLines(StylesCache):
         base_background: Color,
         background: Color,
         render_content_line: Callable[[int], Strip],
-        *others: Any,
+        border_title: Any,
+        border_subtitle: Any,
+        opacity: float,
+        *themes: Any,
     ) -> Strip:
         def render(content: Callable[[int], Strip]) -> Strip:
+            titles = border_title, border_subtitle
             return super(KeptLines, self).render_line(
-                styles, y, size, content_size, padding, base_background, background, content, *others
+                styles, y, size, content_size, padding, base_background, background, content, *titles, opacity, *themes
             )
 
         row = y - styles.gutter.top
         if not 0 <= row < content_size.height:
             return render(render_content_line)
-        look = (size.width, content_size.width, padding, base_background, background, styles.border, styles.opacity)
+        place = size.width, content_size.width, padding, styles.border
+        look = *place, base_background, background, opacity, styles.text_opacity, styles.tint, themes
         if look != self._look or len(self._kept) > MAX_KEPT:
             self._look = look
             self._kept.clear()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from sweeptui.app import theme, wording
@@ -132,18 +134,23 @@ def done(held: Occupancy, room: int) -> Section:
 
 
 def ended(held: Occupancy, trials: Callable[[int], Trial | None], now: float, most: int) -> Section | None:
-    """The jobs that ended last, the newest first, with the score of each one's trial; None where none has ended."""
-    over = [(each, lane) for lane, stints in enumerate(held.lanes) for each in stints if each.ended is not None]
-    over.sort(key=lambda found: (found[0].ended, found[0].job), reverse=True)
-    if not over or most < 1:
-        return None
-    rows: list[list[Piece]] = [
-        [(title, HEADER) for title in ("slot", "trial", "stage", "ended", "took", "CPU", "score")],
+    """The jobs that ended last, the newest first, with the score of each one's trial; None where none has ended.
+
+    The cursor is on all lines of a trial at once.
+    """
+    over = [
+        (each.ended, each.job, lane, each)
+        for lane, stints in enumerate(held.lanes)
+        for each in stints
+        if each.ended is not None
     ]
+    if not over:
+        return None
+    titles = "slot", "trial", "stage", "ended", "took", "CPU", "score"
+    rows: list[list[Piece]] = [[(title, HEADER) for title in titles]]
     keys: list[int | None] = [None]
-    for each, lane in over[:most]:
-        assert each.ended is not None
-        took, trial = each.ended - each.began, trials(each.trial)
+    for at, _, lane, each in heapq.nlargest(most, over, key=itemgetter(0, 1)):
+        took, trial = at - each.began, trials(each.trial)
         rows.append(
             [
                 (str(lane), BOLD),
@@ -153,7 +160,7 @@ def ended(held: Occupancy, trials: Callable[[int], Trial | None], now: float, mo
                 (wording.duration(took), PLAIN),
                 (wording.UNKNOWN if each.cpu_s is None or took <= 0 else f"{each.cpu_s / took:.0%}", PLAIN),
                 (number(None if trial is None else trial.score), PLAIN),
-                (f"{wording.duration(now - each.ended)} ago", QUIET),
+                (f"{wording.duration(now - at)} ago", QUIET),
             ]
         )
         keys.append(each.trial)

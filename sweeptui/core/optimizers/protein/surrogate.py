@@ -155,7 +155,9 @@ class Surrogate(Search["Draw"]):
         return expected(parts, len(self._features), self._seen)
 
     def worth(self, points: Array) -> Array:
-        """What the search makes of points, without what chance decides: the logarithm of the expected improvement."""
+        """What the search makes of points, without what chance decides: the logarithm of the improvement expected, and
+        what was believed of where the best is.
+        """
         return self._judge(points, Draw(self._options.ucb_beta, 0.0, 0.0, 0.0)).value
 
     def _judge(self, points: Array, draw: Draw) -> Ranked:
